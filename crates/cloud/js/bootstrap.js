@@ -1,0 +1,49 @@
+// The first script in an isolate. It gives the others `require`, prepares the global object and
+// returns what the engine calls. A function can reach nothing of it.
+
+const cache = { __proto__: null };
+
+function require(name) {
+  const id = name.slice(name.lastIndexOf("/") + 1);
+  const loaded = cache[id];
+  if (loaded !== undefined) return loaded.exports;
+  const module = (cache[id] = { __proto__: null, exports: {} });
+  host.load(id)(module.exports, require, module, host);
+  return module.exports;
+}
+
+/** Whether a script has run in this isolate. */
+require.isLoaded = (id) => cache[id] !== undefined;
+
+const { ReflectDefineProperty, globalThis } = require("./primordials.js");
+
+function define(name, value) {
+  ReflectDefineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
+}
+
+/** A global that costs nothing until it is touched. */
+function defineLazy(name, load) {
+  ReflectDefineProperty(globalThis, name, {
+    get() {
+      const value = load();
+      define(name, value);
+      return value;
+    },
+    set(value) {
+      define(name, value);
+    },
+    enumerable: false,
+    configurable: true,
+  });
+}
+
+const timers = require("./timers.js");
+for (const name of ["setTimeout", "setInterval", "clearTimeout", "clearInterval"]) define(name, timers[name]);
+
+const globals = require("./globals.js");
+for (const name of Object.keys(globals)) defineLazy(name, globals[name]);
+
+require("./no-eval.js");
+
+const entry = require("./entry.js");
+module.exports = entry;

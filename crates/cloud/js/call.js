@@ -1,0 +1,68 @@
+// The two primitives, as the rest of the host uses them: always on behalf of the running invocation.
+
+const { Error, Promise, PromisePrototypeThen, RangeError, WeakMap, WeakMapPrototypeGet, WeakMapPrototypeSet } = require("./primordials.js");
+const context = require("./context.js");
+
+const ids = { __proto__: null };
+for (let id = 0; id < host.ops.length; id++) ids[host.ops[id]] = id;
+
+/** The id of the operation called `name`. */
+function op(name) {
+  const id = ids[name];
+  if (id === undefined) throw new RangeError(`No operation is called ${name}`);
+  return id;
+}
+
+/** Runs a synchronous operation. */
+function sync(id, text, bytes) {
+  return host.sync(id, context.get().id, text, bytes);
+}
+
+/** Starts an asynchronous operation; what it answers comes through the promise. */
+function async(id, text, bytes) {
+  const invocation = context.get();
+  return new Promise((resolve, reject) => {
+    const call = host.async(id, invocation.id, text, bytes);
+    invocation.calls[call] = { __proto__: null, resolve, reject };
+  });
+}
+
+/** Calls `callback` after `milliseconds`; returns what `cancel` takes. */
+function schedule(milliseconds, callback) {
+  const invocation = context.get();
+  const call = host.sleep(invocation.id, milliseconds);
+  invocation.calls[call] = { __proto__: null, resolve: callback, reject: callback };
+  return call;
+}
+
+/** Forgets a call of `schedule`. */
+function cancel(call) {
+  const invocation = context.get();
+  if (invocation.calls !== undefined && invocation.calls[call] !== undefined) {
+    delete invocation.calls[call];
+    host.cancel(invocation.id, call);
+  }
+}
+
+/** Errors that the host made: their codes are its own word, whatever functions put on theirs. */
+const hostErrors = new WeakMap();
+
+/** What an operation's error looks like to a function. */
+function toError(message, code) {
+  const error = new Error(message);
+  error.code = code;
+  WeakMapPrototypeSet(hostErrors, error, code);
+  return error;
+}
+
+/** The code that the host gave an error, whatever it says now; `undefined` for all others. */
+function hostCode(error) {
+  return WeakMapPrototypeGet(hostErrors, error);
+}
+
+/** Marks a rejection of `promise` as handled. */
+function ignoreRejection(promise) {
+  PromisePrototypeThen(promise, undefined, () => {});
+}
+
+module.exports = { __proto__: null, op, sync, async, schedule, cancel, toError, hostCode, ignoreRejection };

@@ -1,0 +1,3 @@
+function HELPER(index, decorator) {
+  return function (target, key) { decorator(target, key, index); };
+}

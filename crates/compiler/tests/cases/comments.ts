@@ -1,0 +1,5 @@
+#!/usr/bin/env tandem
+/*! kept */
+// dropped
+/** dropped */
+module.exports = () => 1; // dropped

@@ -1,0 +1,2 @@
+"use strict";
+exports.default = async (ctx) => ({ ok: true });

@@ -1,0 +1,3 @@
+const log: any = () => {};
+class A { @log run() {} }
+module.exports = () => new A();

@@ -1,0 +1,2 @@
+const a = 1; a = 2;
+module.exports = a;

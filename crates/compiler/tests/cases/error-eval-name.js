@@ -1,0 +1,1 @@
+export let eval = 1;

@@ -1,0 +1,2 @@
+const title = "x";
+export default () => <h1 class="a">{title}</h1>;

@@ -1,0 +1,2 @@
+class A { run(o) { return o.#missing; } }
+module.exports = A;

@@ -1,0 +1,1 @@
+const a = "𝒳"; const { x } = require("fs");

@@ -1,0 +1,2 @@
+class A { constructor() { super(); } }
+export default A;

@@ -1,0 +1,5 @@
+export default function () {
+	const a = 1;
+	const b = ;
+	return a;
+}

@@ -1,0 +1,1 @@
+module.exports = (function (require) { return require("./inner"); })(() => 1);

@@ -1,0 +1,2 @@
+with ({ a: 1 }) { exports.a = a; }
+if (exports.early) return;

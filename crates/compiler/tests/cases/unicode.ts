@@ -1,0 +1,1 @@
+export default () => "é𝒳\u2028" + "🎉" + String.raw`\u`;

@@ -1,0 +1,34 @@
+//! The document query language on BSON: match, project, update, sort and aggregate, with the
+//! results MongoDB 6 gives.
+//!
+//! The crate is pure: no I/O, no clock, no randomness of its own. A store that cannot run a part of
+//! the language itself reads documents and finishes the work here; the SQL stores are held against
+//! it. What is not implemented is refused by name (`NOT_SUPPORTED: $geoNear`), never approximated.
+
+pub mod compare;
+pub mod index_key;
+
+mod bson_type;
+mod decimal;
+mod depth;
+mod distinct;
+mod error;
+mod expression;
+mod filter;
+mod identical;
+mod key_expansion;
+mod number;
+mod path;
+mod pipeline;
+mod projection;
+mod regex;
+mod slice;
+mod sort;
+mod update;
+
+pub use distinct::distinct_values;
+pub use filter::{Filter, Matched, Predicate, Test};
+pub use pipeline::{Leading, Lookup, Pipeline, PipelineEnv};
+pub use projection::Projection;
+pub use sort::{Direction, Sort};
+pub use update::{Update, UpdateContext, upsert_document};

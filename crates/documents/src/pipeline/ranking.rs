@@ -1,0 +1,129 @@
+//! Accumulators that keep some of the values: the first, the lowest, the top by a sort.
+
+use bson::{Bson, Document};
+use tandem_contract::Result;
+
+use super::accumulator::positive_count;
+use crate::compare::compare;
+use crate::error::invalid;
+use crate::expression::{Expression, Names, Scope, Value, is_nullish};
+use crate::sort::Sort;
+
+/// Which values are kept.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    name: &'static str,
+    order: Order,
+    count: Option<Expression>,
+}
+
+#[derive(Clone, Debug)]
+enum Order {
+    First,
+    Last,
+    Lowest,
+    Highest,
+    Top(Sort),
+    Bottom(Sort),
+}
+
+impl Selection {
+    /// Parses `{$firstN: {n, input}}`, `{$top: {sortBy, output}}` and their like; with the expression of
+    /// the values.
+    pub(super) fn parse(name: &str, operand: &Bson, names: &Names) -> Result<(Self, Expression)> {
+        let (name, input, counted) = match name {
+            "$firstN" => ("$firstN", "input", true),
+            "$lastN" => ("$lastN", "input", true),
+            "$minN" => ("$minN", "input", true),
+            "$maxN" => ("$maxN", "input", true),
+            "$topN" => ("$topN", "output", true),
+            "$bottomN" => ("$bottomN", "output", true),
+            "$top" => ("$top", "output", false),
+            "$bottom" => ("$bottom", "output", false),
+            _ => return Err(invalid(format!("There is no accumulator {name}"))),
+        };
+        let Bson::Document(fields) = operand else {
+            return Err(invalid(format!("{name} needs a document with its parameters")));
+        };
+        let sorted = input == "output";
+        let known = |field: &str| field == input || (field == "n" && counted) || (field == "sortBy" && sorted);
+        if let Some(unknown) = fields.keys().find(|field| !known(field)) {
+            return Err(invalid(format!("{name} has no parameter \"{unknown}\"")));
+        }
+        let required =
+            |field: &str| fields.get(field).ok_or_else(|| invalid(format!("{name} needs \"{field}\"")));
+        let sort = || match required("sortBy")? {
+            Bson::Document(sort) if !sort.is_empty() => Sort::parse(sort),
+            _ => Err(invalid(format!("{name} needs a document of paths as \"sortBy\""))),
+        };
+        let order = match name {
+            "$firstN" => Order::First,
+            "$lastN" => Order::Last,
+            "$minN" => Order::Lowest,
+            "$maxN" => Order::Highest,
+            "$top" | "$topN" => Order::Top(sort()?),
+            _ => Order::Bottom(sort()?),
+        };
+        let count = if counted { Some(Expression::parse(required("n")?, names)?) } else { None };
+        Ok((Self { name, order, count }, Expression::parse(required(input)?, names)?))
+    }
+
+    pub(super) fn open(&self, scope: &Scope<'_>) -> Result<Ranking> {
+        let count = match &self.count {
+            Some(count) => positive_count(self.name, &count.evaluate(scope)?)?,
+            None => 1,
+        };
+        Ok(Ranking { selection: self.clone(), count, kept: Vec::new() })
+    }
+}
+
+/// The values kept so far, with what they are sorted by.
+pub(super) struct Ranking {
+    selection: Selection,
+    count: usize,
+    kept: Vec<(Vec<Bson>, Bson)>,
+}
+
+impl Ranking {
+    pub(super) fn add(&mut self, value: Value, scope: &Scope<'_>) -> Result<()> {
+        match &self.selection.order {
+            Order::First if self.kept.len() >= self.count => return Ok(()),
+            Order::Lowest | Order::Highest if is_nullish(&value) => return Ok(()),
+            _ => {}
+        }
+        let key = match &self.selection.order {
+            Order::Top(sort) | Order::Bottom(sort) => sort_key(sort, scope.root())?,
+            _ => Vec::new(),
+        };
+        let entry = (key, value.unwrap_or(Bson::Null));
+        // Among equals the earlier stays in front.
+        let place = match &self.selection.order {
+            Order::First | Order::Last => self.kept.len(),
+            Order::Lowest => self.kept.partition_point(|kept| compare(&kept.1, &entry.1).is_le()),
+            Order::Highest => self.kept.partition_point(|kept| compare(&kept.1, &entry.1).is_ge()),
+            Order::Top(sort) | Order::Bottom(sort) => {
+                self.kept.partition_point(|kept| sort.compare_keys(&kept.0, &entry.0).is_le())
+            }
+        };
+        self.kept.insert(place, entry);
+        if self.kept.len() > self.count {
+            match &self.selection.order {
+                Order::Last | Order::Bottom(_) => {
+                    self.kept.remove(0);
+                }
+                _ => self.kept.truncate(self.count),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn result(self) -> Bson {
+        let single = self.selection.count.is_none();
+        let mut values = self.kept.into_iter().map(|(_, value)| value);
+        if single { values.next().unwrap_or(Bson::Null) } else { Bson::Array(values.collect()) }
+    }
+}
+
+fn sort_key(sort: &Sort, document: &Document) -> Result<Vec<Bson>> {
+    Ok(sort.key(document)?.into_iter().cloned().collect())
+}

@@ -1,0 +1,17 @@
+//! Runs functions on QuickJS.
+//!
+//! An isolate is a runtime with one context, owned by a thread of the isolate pool. What a
+//! function sees is written in `tandem-cloud`; this crate binds its primitives, loads modules
+//! from cached bytecode, counts memory and ends code that has to stop.
+
+mod bindings;
+mod bytecode;
+mod code_cache;
+mod engine;
+mod isolate;
+mod memory;
+mod modules;
+mod scripts;
+mod values;
+
+pub use engine::{QuickJsConfig, QuickJsFactory};

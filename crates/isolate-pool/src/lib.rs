@@ -1,0 +1,29 @@
+//! Threads that own isolates.
+//!
+//! An isolate lives on one thread from its making to its end. The pool picks the isolate that
+//! runs an invocation, makes and evicts isolates, and sees to it that every invocation is
+//! answered at its limits, whatever the code in the isolate does. It knows nothing of JavaScript:
+//! an engine gives it an [`IsolateFactory`].
+//!
+//! Stopping happens in three steps. At a limit the client is answered and the invocation's host
+//! calls are refused; code that still runs for it is interrupted; a thread that does not yield
+//! within [`EngineLimits::stop_grace`](tandem_contract::EngineLimits) is condemned: taken out of
+//! the pool at once and left to end by itself.
+
+mod counters;
+mod driver;
+mod group;
+mod handle;
+mod in_flight;
+mod isolate;
+mod mailbox;
+mod pool;
+mod processor_time;
+mod reply_stream;
+mod thread;
+mod watchdog;
+
+pub use driver::Driver;
+pub use handle::InterruptFlag;
+pub use isolate::{Isolate, IsolateFactory, LOCAL_OPS};
+pub use pool::IsolatePool;

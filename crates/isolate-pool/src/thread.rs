@@ -1,0 +1,174 @@
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tandem_contract::{Error, ErrorKind, HostValue, Result};
+
+use crate::driver::Driver;
+use crate::handle::Handle;
+use crate::isolate::{Isolate, IsolateFactory};
+use crate::mailbox::Event;
+use crate::processor_time;
+
+/// How an isolate's life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was evicted or outdated and ran everything to its end.
+    Idle,
+    /// It went over a limit.
+    Discarded,
+    /// Its thread had been given up.
+    Condemned,
+}
+
+/// Makes an isolate on this thread and runs it to its end.
+///
+/// # Errors
+/// `Internal` when the engine cannot make one; everything that was sent to it is answered so.
+pub(crate) fn run<F: IsolateFactory>(factory: &F, handle: &Arc<Handle>, driver: Rc<Driver>) -> Result<End> {
+    handle.thread.get_or_init(processor_time::this_thread);
+    match factory.create(Rc::clone(&driver)) {
+        Ok(isolate) => Ok(Loop { isolate, handle, driver, interrupted: false }.run()),
+        Err(error) => {
+            handle.retire();
+            refuse_all(handle, &driver, &error);
+            Err(error)
+        }
+    }
+}
+
+fn refuse_all(handle: &Handle, driver: &Driver, error: &Error) {
+    let mut events = VecDeque::new();
+    while !handle.is_finished() {
+        handle.mailbox.take(&mut events, None);
+        for event in events.drain(..) {
+            if let Event::Start(in_flight) = event {
+                let slot = in_flight.slot;
+                driver.begin(in_flight);
+                driver.finish(slot, Err(error.clone()));
+            }
+        }
+    }
+}
+
+struct Loop<'a, I> {
+    isolate: I,
+    handle: &'a Arc<Handle>,
+    driver: Rc<Driver>,
+    interrupted: bool,
+}
+
+impl<I: Isolate> Loop<'_, I> {
+    fn run(mut self) -> End {
+        let mut events = VecDeque::new();
+        while !self.handle.is_finished() {
+            self.handle.mailbox.take(&mut events, self.driver.next_timer());
+            let mut clock = processor_time::of_this_thread();
+            while let Some(event) = events.pop_front() {
+                clock = self.process(event, clock);
+                if self.handle.is_condemned() {
+                    return End::Condemned;
+                }
+                if self.isolate.is_exhausted() {
+                    return self.exhausted(events);
+                }
+            }
+            while let Some((slot, call)) = self.driver.due_timer(Instant::now()) {
+                let result = Ok(HostValue::Undefined);
+                clock = self.process(Event::Settle { slot, call, result }, clock);
+                if self.isolate.is_exhausted() {
+                    return self.exhausted(events);
+                }
+            }
+        }
+        if self.handle.is_condemned() {
+            End::Condemned
+        } else if self.interrupted {
+            End::Discarded
+        } else {
+            End::Idle
+        }
+    }
+
+    /// Runs one event; `clock` is the thread's processor time before it, what returns that after it.
+    fn process(&mut self, event: Event, clock: Duration) -> Duration {
+        let slot = match &event {
+            Event::Load(_) | Event::Wake => 0,
+            Event::Start(in_flight) => in_flight.slot,
+            Event::Settle { slot, .. } | Event::Stop(slot) => *slot,
+        };
+        let charged = match &event {
+            Event::Start(in_flight) => Some(Arc::clone(in_flight)),
+            _ => self.driver.in_flight(slot),
+        };
+        self.driver.set_running(slot);
+        self.handle.begin_event(clock);
+        self.dispatch(event);
+        self.handle.end_event();
+        self.driver.set_running(0);
+        self.settle_interrupt();
+        let after = processor_time::of_this_thread();
+        if let Some(in_flight) = charged {
+            in_flight.charge(after.saturating_sub(clock));
+            if in_flight.exceeds_processor_time(Duration::ZERO) && !in_flight.is_stopped() {
+                in_flight.stop_for_processor_time();
+                self.handle.mailbox.push(Event::Stop(slot));
+            }
+        }
+        after
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Load(program) => self.isolate.load(program),
+            Event::Start(in_flight) => {
+                let slot = in_flight.slot;
+                let stopped = in_flight.is_stopped();
+                self.driver.begin(in_flight);
+                if stopped {
+                    self.driver.drop_stopped(slot);
+                } else {
+                    self.isolate.start(slot);
+                }
+            }
+            Event::Settle { slot, call, result } => {
+                if self.driver.in_flight(slot).is_some_and(|in_flight| !in_flight.is_stopped()) {
+                    self.isolate.settle(slot, call, result);
+                }
+            }
+            Event::Stop(slot) => {
+                if self.driver.drop_stopped(slot) {
+                    self.isolate.forget(slot);
+                }
+            }
+            Event::Wake => {}
+        }
+    }
+
+    /// After an interrupt no new invocation comes here: what the code was doing when it ended is
+    /// not known to be consistent.
+    fn settle_interrupt(&mut self) {
+        if self.handle.interrupted.lock().take().is_some() {
+            self.interrupted = true;
+            self.handle.interrupt.clear();
+            self.handle.retire();
+        }
+    }
+
+    fn exhausted(self, events: VecDeque<Event>) -> End {
+        self.handle.retire();
+        let error = || Error::new(ErrorKind::MemoryLimit, "The function ran out of memory");
+        self.driver.fail_all(error);
+        drop(self.isolate);
+        for event in events {
+            if let Event::Start(in_flight) = event {
+                let slot = in_flight.slot;
+                self.driver.begin(in_flight);
+                self.driver.finish(slot, Err(error()));
+            }
+        }
+        refuse_all(self.handle, &self.driver, &error());
+        if self.handle.is_condemned() { End::Condemned } else { End::Discarded }
+    }
+}

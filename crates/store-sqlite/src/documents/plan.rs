@@ -1,0 +1,403 @@
+//! Which part of a query SQL answers: a range of one index that holds every document that can
+//! match, and perhaps their order. What it yields is matched again in full.
+
+use bson::{Bson, Document, doc};
+use tandem_documents::compare::compare;
+use tandem_documents::index_key::encode;
+use tandem_documents::{Direction, Filter, Predicate, Sort, Test};
+
+use super::catalog::{Collection, ID_INDEX, Index};
+use super::identity::id_key;
+
+/// Ranges of one index that a query may fan out to.
+const MAX_RANGES: usize = 1024;
+
+/// What a query asks for, parsed.
+pub(super) struct Selection {
+    pub(super) document: Document,
+    pub(super) filter: Filter,
+    pub(super) sort: Option<Sort>,
+}
+
+/// How a query is run.
+pub(super) struct Plan {
+    pub(super) access: Access,
+    /// Documents come in the order of the query's sort.
+    pub(super) sorted: bool,
+    /// The index's name.
+    pub(super) index: Option<String>,
+    pushed: Vec<Predicate>,
+}
+
+/// Where documents come from.
+pub(super) enum Access {
+    /// The whole collection, in insertion order.
+    Natural,
+    /// The documents with these `_id` keys.
+    Ids(Vec<Vec<u8>>),
+    /// The documents with keys in these ranges.
+    Index { source: Source, ranges: Vec<KeyRange>, order: Option<Direction> },
+}
+
+/// A table or index of SQLite that holds keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// `documents_by_id`, of a collection.
+    Id(i64),
+    /// `index_entries`, of an index.
+    Plain(i64),
+    /// `unique_entries`, of an index.
+    Unique(i64),
+}
+
+/// From `lower`, included, to `upper`, left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct KeyRange {
+    pub(super) lower: Vec<u8>,
+    pub(super) upper: Vec<u8>,
+}
+
+impl KeyRange {
+    pub(super) fn of_prefix(prefix: Vec<u8>) -> Self {
+        let upper = after_prefix(&prefix);
+        Self { lower: prefix, upper }
+    }
+}
+
+/// Chooses the access to `collection`.
+pub(super) fn plan(collection: &Collection, selection: &Selection) -> Plan {
+    let predicates = selection.filter.predicates();
+    if let Some(plan) = by_id(&predicates) {
+        return plan;
+    }
+    let id = Candidate::id(collection.id);
+    let usable = collection.indexes.iter().filter(|index| is_complete_for(index, selection, &predicates));
+    let best = usable
+        .map(Candidate::of)
+        .chain([id])
+        .filter_map(|candidate| candidate.plan(&predicates, selection.sort.as_ref()))
+        .max_by_key(|(score, _)| *score);
+    match best {
+        Some((_, plan)) => plan,
+        None => Plan::everything(),
+    }
+}
+
+impl Plan {
+    /// The whole collection.
+    pub(super) fn everything() -> Self {
+        Self { access: Access::Natural, sorted: false, index: None, pushed: Vec::new() }
+    }
+
+    /// What `explain` tells of it.
+    pub(super) fn explain(&self, selection: &Selection) -> Document {
+        let mut pushed = Document::new();
+        for predicate in &self.pushed {
+            let mut condition = match pushed.remove(&predicate.path) {
+                Some(Bson::Document(condition)) => condition,
+                _ => Document::new(),
+            };
+            condition.extend(condition_of(&predicate.test));
+            pushed.insert(predicate.path.clone(), condition);
+        }
+        let all = selection.filter.predicates();
+        let is_pushed = |path: &str| {
+            let mut of_path = all.iter().filter(|predicate| predicate.path == path).peekable();
+            of_path.peek().is_some() && of_path.all(|predicate| self.pushed.contains(predicate))
+        };
+        let matched: Document =
+            selection.document.clone().into_iter().filter(|(path, _)| !is_pushed(path)).collect();
+        let mut out = doc! { "backend": super::BACKEND, "pushed": pushed, "matched": matched };
+        if let Some(index) = &self.index {
+            out.insert("index", index);
+        }
+        if selection.sort.is_some() {
+            out.insert("sort", if self.sorted { "index" } else { "memory" });
+        }
+        out
+    }
+}
+
+fn condition_of(test: &Test) -> Document {
+    match test {
+        Test::Eq(value) => doc! { "$eq": value.clone() },
+        Test::In(values) => doc! { "$in": values.clone() },
+        Test::Exists => doc! { "$exists": true },
+        Test::Range { lower, upper } => {
+            let mut out = Document::new();
+            if let Some((value, inclusive)) = lower {
+                out.insert(if *inclusive { "$gte" } else { "$gt" }, value.clone());
+            }
+            if let Some((value, inclusive)) = upper {
+                out.insert(if *inclusive { "$lte" } else { "$lt" }, value.clone());
+            }
+            out
+        }
+    }
+}
+
+/// `_id` is never an array: a document's `_id` alone decides.
+fn by_id(predicates: &[Predicate]) -> Option<Plan> {
+    let point = |predicate: &&Predicate| {
+        predicate.path == "_id" && matches!(predicate.test, Test::Eq(_) | Test::In(_))
+    };
+    let predicate = predicates.iter().find(point)?;
+    let mut keys: Vec<_> = match &predicate.test {
+        Test::Eq(id) => vec![id_key(id)],
+        Test::In(ids) => ids.iter().map(id_key).collect(),
+        _ => return None,
+    };
+    keys.sort_unstable();
+    keys.dedup();
+    Some(Plan {
+        access: Access::Ids(keys),
+        sorted: false,
+        index: Some(ID_INDEX.to_owned()),
+        pushed: vec![predicate.clone()],
+    })
+}
+
+/// Whether the index holds every document that can match.
+fn is_complete_for(index: &Index, selection: &Selection, predicates: &[Predicate]) -> bool {
+    let spec = &index.definition.spec;
+    let in_partial = spec.partial_filter.as_ref().is_none_or(|partial| implies(&selection.document, partial));
+    let is_key = |path: &str| index.definition.keys.fields().iter().any(|(key, _)| key == path);
+    let in_sparse = !spec.sparse
+        || predicates.iter().any(|predicate| is_key(&predicate.path) && is_of_present(&predicate.test));
+    in_partial && in_sparse
+}
+
+/// Whether each condition of `partial` stands in `filter` too, word for word.
+fn implies(filter: &Document, partial: &Document) -> bool {
+    partial.iter().all(|(path, condition)| states(filter, path, condition))
+}
+
+fn states(filter: &Document, path: &str, condition: &Bson) -> bool {
+    let branches = filter.get_array("$and").map(Vec::as_slice).unwrap_or_default();
+    filter.get(path) == Some(condition)
+        || branches.iter().filter_map(Bson::as_document).any(|branch| states(branch, path, condition))
+}
+
+/// Whether a document without the path can never pass: a missing path counts as null.
+fn is_of_present(test: &Test) -> bool {
+    let above_null = |value: &Bson| compare(value, &Bson::Null).is_gt();
+    match test {
+        Test::Eq(value) => above_null(value),
+        Test::In(values) => values.iter().all(above_null),
+        Test::Range { lower, .. } => lower.as_ref().is_some_and(|(value, _)| above_null(value)),
+        Test::Exists => true,
+    }
+}
+
+/// An index that may be used.
+struct Candidate<'a> {
+    source: Source,
+    name: &'a str,
+    fields: Vec<(&'a str, Direction)>,
+    multikey: bool,
+    unique: bool,
+    /// Being in it is a condition in itself.
+    selective: bool,
+}
+
+impl<'a> Candidate<'a> {
+    fn of(index: &'a Index) -> Self {
+        let definition = &index.definition;
+        let unique = definition.spec.unique;
+        Self {
+            source: if unique { Source::Unique(index.id) } else { Source::Plain(index.id) },
+            name: &definition.name,
+            fields: definition.keys.fields().iter().map(|(path, way)| (path.as_str(), *way)).collect(),
+            multikey: index.multikey,
+            unique,
+            selective: definition.spec.sparse || definition.partial.is_some(),
+        }
+    }
+
+    fn id(collection: i64) -> Self {
+        let fields = vec![("_id", Direction::Ascending)];
+        let source = Source::Id(collection);
+        Self { source, name: ID_INDEX, fields, multikey: false, unique: true, selective: false }
+    }
+
+    /// How good the index is for the query, and its plan; nothing when it is of no use.
+    fn plan(&self, predicates: &[Predicate], sort: Option<&Sort>) -> Option<(u32, Plan)> {
+        let points = self.points(predicates);
+        let range = self.range(points.fields, predicates);
+        let order = sort.and_then(|sort| self.order(&points, sort));
+        let whole_key = points.fields == self.fields.len();
+        let score = 10 * u32::try_from(points.fields).unwrap_or(u32::MAX / 100)
+            + if self.unique && whole_key { 100 } else { 0 }
+            + if range.is_some() { 4 } else { 0 }
+            + if order.is_some() { 2 } else { 0 }
+            + if self.selective { 1 } else { 0 };
+        if score == 0 {
+            return None;
+        }
+        let mut pushed = points.used;
+        let ranges = match range {
+            Some(range) => {
+                pushed.extend(range.used);
+                points.prefixes.iter().map(|prefix| range.bounds.behind(prefix)).collect()
+            }
+            None => points.prefixes.into_iter().map(KeyRange::of_prefix).collect(),
+        };
+        let access = Access::Index { source: self.source, ranges, order };
+        Some((score, Plan { access, sorted: order.is_some(), index: Some(self.name.to_owned()), pushed }))
+    }
+
+    /// Fixes the leading fields that predicates give values for.
+    fn points(&self, predicates: &[Predicate]) -> Points {
+        let mut points = Points { prefixes: vec![Vec::new()], fields: 0, single: true, used: Vec::new() };
+        for (at, (path, way)) in self.fields.iter().enumerate() {
+            let mut here = predicates.iter().filter(|predicate| predicate.path == *path && self.may_join(at));
+            let Some((predicate, values)) = here.find_map(|p| values_of(&p.test).map(|values| (p, values)))
+            else {
+                break;
+            };
+            if points.prefixes.len().saturating_mul(values.len()) > MAX_RANGES {
+                break;
+            }
+            points.single &= matches!(predicate.test, Test::Eq(_));
+            points.extend(values, *way);
+            points.used.push(predicate.clone());
+        }
+        points
+    }
+
+    /// The bounds of the first field that is not fixed.
+    fn range(&self, at: usize, predicates: &[Predicate]) -> Option<Range> {
+        let (path, way) = self.fields.get(at)?;
+        let here = predicates.iter().filter(|predicate| predicate.path == *path && self.may_join(at));
+        let ranges = here.filter(|predicate| matches!(predicate.test, Test::Range { .. }));
+        // Different elements of one array may satisfy different predicates.
+        let ranges = ranges.take(if self.multikey { 1 } else { usize::MAX });
+        ranges.map(|predicate| Range::of(predicate, *way)).reduce(Range::intersect)
+    }
+
+    /// In an index over arrays, fields that lie in the same array are expanded together, while
+    /// predicates on them may hold of different elements: only one of the fields can be used.
+    fn may_join(&self, at: usize) -> bool {
+        let root = |path: &'a str| path.split('.').next();
+        !self.multikey || self.fields[..at].iter().all(|(path, _)| root(path) != root(self.fields[at].0))
+    }
+
+    /// The direction to read in for `sort`: it must name all that the fixed fields leave.
+    fn order(&self, points: &Points, sort: &Sort) -> Option<Direction> {
+        let rest = &self.fields[points.fields..];
+        let wanted = sort.fields();
+        if self.multikey || !points.single || rest.is_empty() || rest.len() != wanted.len() {
+            return None;
+        }
+        let same_paths = rest.iter().zip(wanted).all(|(field, wanted)| field.0 == wanted.0);
+        let same_ways = rest.iter().zip(wanted).filter(|(field, wanted)| field.1 == wanted.1).count();
+        match same_ways {
+            _ if !same_paths => None,
+            count if count == rest.len() => Some(Direction::Ascending),
+            0 => Some(Direction::Descending),
+            _ => None,
+        }
+    }
+}
+
+fn values_of(test: &Test) -> Option<&[Bson]> {
+    match test {
+        Test::Eq(value) => Some(std::slice::from_ref(value)),
+        Test::In(values) => Some(values),
+        _ => None,
+    }
+}
+
+/// What the leading fields are fixed to: every combination, encoded.
+struct Points {
+    prefixes: Vec<Vec<u8>>,
+    fields: usize,
+    single: bool,
+    used: Vec<Predicate>,
+}
+
+impl Points {
+    fn extend(&mut self, values: &[Bson], way: Direction) {
+        let mut tails: Vec<_> = values.iter().map(|value| encode(&[(value.clone(), way)])).collect();
+        tails.sort_unstable();
+        tails.dedup();
+        let join = |prefix: &Vec<u8>| {
+            let prefix = prefix.clone();
+            tails.iter().map(move |tail| [prefix.as_slice(), tail].concat()).collect::<Vec<_>>()
+        };
+        self.prefixes = self.prefixes.iter().flat_map(join).collect();
+        self.fields += 1;
+    }
+}
+
+/// Bounds of one field.
+struct Range {
+    bounds: Bounds,
+    used: Vec<Predicate>,
+}
+
+impl Range {
+    fn of(predicate: &Predicate, way: Direction) -> Self {
+        let bounds = match &predicate.test {
+            Test::Range { lower, upper } => Bounds::of(lower.as_ref(), upper.as_ref(), way),
+            _ => Bounds { lower: None, upper: None },
+        };
+        Self { bounds, used: vec![predicate.clone()] }
+    }
+
+    fn intersect(mut self, other: Self) -> Self {
+        // `None` orders before every bound, as no lower bound should, but no upper one.
+        self.bounds.lower = self.bounds.lower.max(other.bounds.lower);
+        self.bounds.upper = match (self.bounds.upper, other.bounds.upper) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        self.used.extend(other.used);
+        self
+    }
+}
+
+/// Encoded bounds: from `lower`, included, to `upper`, left out.
+struct Bounds {
+    lower: Option<Vec<u8>>,
+    upper: Option<Vec<u8>>,
+}
+
+impl Bounds {
+    fn of(lower: Option<&(Bson, bool)>, upper: Option<&(Bson, bool)>, way: Direction) -> Self {
+        let (first, last) = match way {
+            Direction::Ascending => (lower, upper),
+            Direction::Descending => (upper, lower),
+        };
+        let bytes = |value: &Bson| encode(&[(value.clone(), way)]);
+        let first = first.map(|(value, inclusive)| {
+            if *inclusive { bytes(value) } else { after_prefix(&bytes(value)) }
+        });
+        let last = last.map(|(value, inclusive)| {
+            if *inclusive { after_prefix(&bytes(value)) } else { bytes(value) }
+        });
+        Self { lower: first, upper: last }
+    }
+
+    fn behind(&self, prefix: &[u8]) -> KeyRange {
+        let lower = [prefix, self.lower.as_deref().unwrap_or_default()].concat();
+        let upper = match &self.upper {
+            Some(upper) => [prefix, upper].concat(),
+            None => after_prefix(prefix),
+        };
+        KeyRange { lower, upper }
+    }
+}
+
+/// The first bytes after every key that starts with `prefix`.
+fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    match prefix.iter().rposition(|byte| *byte != u8::MAX) {
+        Some(at) => {
+            let mut bytes = prefix[..=at].to_vec();
+            bytes[at] += 1;
+            bytes
+        }
+        // Of no bytes at all. No key starts with this one: types are numbered from 1 to 127.
+        None => vec![u8::MAX],
+    }
+}

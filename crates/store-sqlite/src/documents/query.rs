@@ -1,0 +1,315 @@
+//! Reads.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use bson::{Bson, Document, doc};
+use futures_util::{StreamExt, stream};
+use sqlx::sqlite::SqliteConnection;
+use tandem_contract::{Aggregate, DocumentStream, Error, ErrorKind, Find, Result, Target};
+use tandem_documents::compare::group_key;
+use tandem_documents::{Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, distinct_values};
+
+use super::catalog::{Collection, load};
+use super::cursor::{Cursor, Window};
+use super::plan::{Plan, Selection, plan};
+use super::rows::decode_body;
+use super::scan::Scan;
+use super::session::Session;
+use super::{BACKEND, Inner, store_error};
+
+/// Bytes of stored documents that a sort or a pipeline may hold, as in MongoDB
+/// (<https://www.mongodb.com/docs/manual/reference/limits/#sort-operations>).
+const MEMORY_LIMIT: usize = 100 << 20;
+/// Documents from which on a pipeline runs on a thread that may block.
+const LONG_PIPELINE: usize = 256;
+
+impl Inner {
+    /// Parses a filter with the time of now.
+    pub(super) fn filter(&self, document: &Document) -> Result<Filter> {
+        Ok(Filter::parse(document)?.with_now(self.clock.wall()))
+    }
+
+    pub(super) fn selection(&self, document: Document, sort: Option<&Document>) -> Result<Selection> {
+        let filter = self.filter(&document)?;
+        let sort = sort.filter(|sort| !sort.is_empty()).map(Sort::parse).transpose()?;
+        Ok(Selection { document, filter, sort })
+    }
+
+    pub(super) async fn find(self: &Arc<Self>, target: &Target, find: Find) -> Result<DocumentStream> {
+        let selection = self.selection(find.filter, find.sort.as_ref())?;
+        let projection = find.projection.filter(|projection| !projection.is_empty());
+        let projection = projection.as_ref().map(Projection::parse).transpose()?;
+        let window = Window { skip: find.skip, limit: find.limit };
+        let mut session = self.read(target).await?;
+        let started = self.start(&mut session, target, selection, projection, window).await;
+        let Some(cursor) = session.finish(started).await? else {
+            return Ok(stream::empty().boxed());
+        };
+        Ok(cursor.into_stream(Arc::clone(self), target.clone()))
+    }
+
+    async fn start(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        selection: Selection,
+        projection: Option<Projection>,
+        window: Window,
+    ) -> Result<Option<Cursor>> {
+        let connection = session.connection()?;
+        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+            return Ok(None);
+        };
+        let plan = plan(&collection, &selection);
+        if selection.sort.is_some() && !plan.sorted {
+            let documents = sorted(connection, &collection, &plan, &selection, window).await?;
+            return Cursor::of_documents(documents, selection.filter, projection).map(Some);
+        }
+        let scan = Scan::open(connection, &collection, &plan).await?;
+        let mut cursor = Cursor::new(scan, selection.filter, projection, window);
+        cursor.fill(connection).await?;
+        Ok(Some(cursor))
+    }
+
+    pub(super) async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
+        let pipeline = Pipeline::parse(&aggregate.pipeline)?;
+        let mut session = self.read(target).await?;
+        let input = match session.connection() {
+            Ok(connection) => self.pipeline_input(connection, target, pipeline).await,
+            Err(error) => Err(error),
+        };
+        let (documents, foreign, rest) = session.finish(input).await?;
+        let (now, entropy) = (self.clock.wall(), Arc::clone(&self.entropy));
+        let long = documents.len() + foreign.0.values().map(Vec::len).sum::<usize>() > LONG_PIPELINE;
+        let run = move || rest.run(documents, &PipelineEnv { now, lookup: &foreign, entropy: &*entropy });
+        let results = match long {
+            true => tokio::task::spawn_blocking(run).await.map_err(Error::internal)??,
+            false => run()?,
+        };
+        Ok(stream::iter(results.into_iter().map(Ok)).boxed())
+    }
+
+    async fn pipeline_input(
+        &self,
+        connection: &mut SqliteConnection,
+        target: &Target,
+        pipeline: Pipeline,
+    ) -> Result<(Vec<Document>, Foreign, Pipeline)> {
+        let mut foreign = HashMap::new();
+        let everything = Selection { document: doc! {}, filter: Filter::parse(&doc! {})?, sort: None };
+        let all = Window { skip: 0, limit: None };
+        for name in pipeline.foreign_collections() {
+            let documents = match load(connection, &self.definitions, &name).await? {
+                Some(collection) => gather(connection, &collection, &everything, all).await?,
+                None => Vec::new(),
+            };
+            foreign.insert(name, documents);
+        }
+        let (leading, rest) = pipeline.split_leading();
+        let (document, filter) = match leading.filter {
+            Some((document, filter)) => (document, filter.with_now(self.clock.wall())),
+            None => (everything.document, everything.filter),
+        };
+        let selection = Selection { document, filter, sort: leading.sort };
+        let window = Window { skip: leading.skip, limit: leading.limit };
+        let documents = match load(connection, &self.definitions, &target.collection).await? {
+            Some(collection) => gather(connection, &collection, &selection, window).await?,
+            None => Vec::new(),
+        };
+        Ok((documents, Foreign(foreign), rest))
+    }
+
+    pub(super) async fn count(
+        &self,
+        target: &Target,
+        filter: Document,
+        skip: u64,
+        limit: Option<u64>,
+    ) -> Result<u64> {
+        let selection = self.selection(filter, None)?;
+        let mut session = self.read(target).await?;
+        let counted = match session.connection() {
+            Ok(connection) => self.count_on(connection, target, &selection, skip, limit).await,
+            Err(error) => Err(error),
+        };
+        let counted = session.finish(counted).await?;
+        Ok(limit.unwrap_or(u64::MAX).min(counted.saturating_sub(skip)))
+    }
+
+    async fn count_on(
+        &self,
+        connection: &mut SqliteConnection,
+        target: &Target,
+        selection: &Selection,
+        skip: u64,
+        limit: Option<u64>,
+    ) -> Result<u64> {
+        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+            return Ok(0);
+        };
+        if selection.document.is_empty() {
+            return count_all(connection, &collection).await;
+        }
+        let enough = limit.map_or(u64::MAX, |limit| limit.saturating_add(skip));
+        let plan = plan(&collection, selection);
+        let mut scan = Scan::open(connection, &collection, &plan).await?;
+        let mut count = 0;
+        while count < enough
+            && let Some(rows) = scan.next(connection).await?
+        {
+            for row in rows {
+                count += u64::from(selection.filter.matches(&decode_body(&row.body)?)?);
+            }
+        }
+        Ok(count)
+    }
+
+    pub(super) async fn distinct(&self, target: &Target, path: &str, filter: Document) -> Result<Vec<Bson>> {
+        let selection = self.selection(filter, None)?;
+        let mut session = self.read(target).await?;
+        let found = match session.connection() {
+            Ok(connection) => self.distinct_on(connection, target, path, &selection).await,
+            Err(error) => Err(error),
+        };
+        session.finish(found).await
+    }
+
+    async fn distinct_on(
+        &self,
+        connection: &mut SqliteConnection,
+        target: &Target,
+        path: &str,
+        selection: &Selection,
+    ) -> Result<Vec<Bson>> {
+        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+            return Ok(Vec::new());
+        };
+        let plan = plan(&collection, selection);
+        let mut scan = Scan::open(connection, &collection, &plan).await?;
+        let (mut values, mut seen) = (Vec::new(), HashSet::new());
+        while let Some(rows) = scan.next(connection).await? {
+            for row in rows {
+                let document = decode_body(&row.body)?;
+                if selection.filter.matches(&document)? {
+                    let new = distinct_values(&document, path).into_iter();
+                    values.extend(new.filter(|value| seen.insert(group_key(value))));
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    pub(super) async fn explain(&self, target: &Target, find: Find) -> Result<Document> {
+        let selection = self.selection(find.filter, find.sort.as_ref())?;
+        let mut session = self.read(target).await?;
+        let loaded = match session.connection() {
+            Ok(connection) => load(connection, &self.definitions, &target.collection).await,
+            Err(error) => Err(error),
+        };
+        Ok(match session.finish(loaded).await? {
+            Some(collection) => plan(&collection, &selection).explain(&selection),
+            None => doc! { "backend": BACKEND, "pushed": {}, "matched": selection.document },
+        })
+    }
+}
+
+/// Collections that `$lookup` and `$unionWith` read, of the same moment as the input.
+struct Foreign(HashMap<String, Vec<Document>>);
+
+impl Lookup for Foreign {
+    fn documents(&self, collection: &str) -> Result<Vec<Document>> {
+        Ok(self.0.get(collection).cloned().unwrap_or_default())
+    }
+}
+
+pub(super) async fn count_all(connection: &mut SqliteConnection, collection: &Collection) -> Result<u64> {
+    // The index has small rows; the table's rows hold whole documents.
+    const COUNT: &str = "SELECT count(*) FROM documents INDEXED BY documents_by_id WHERE collection = ?";
+    let count: i64 =
+        sqlx::query_scalar(COUNT).bind(collection.id).fetch_one(connection).await.map_err(store_error)?;
+    Ok(count.unsigned_abs())
+}
+
+/// Everything the query selects, in its order.
+async fn gather(
+    connection: &mut SqliteConnection,
+    collection: &Collection,
+    selection: &Selection,
+    window: Window,
+) -> Result<Vec<Document>> {
+    let plan = plan(collection, selection);
+    if selection.sort.is_some() && !plan.sorted {
+        return sorted(connection, collection, &plan, selection, window).await.map(Into::into);
+    }
+    let mut scan = Scan::open(connection, collection, &plan).await?;
+    let (mut documents, mut bytes) = (Vec::new(), 0);
+    let enough = window.end();
+    'scan: while let Some(rows) = scan.next(connection).await? {
+        for row in rows {
+            if documents.len() >= enough {
+                break 'scan;
+            }
+            let document = decode_body(&row.body)?;
+            if selection.filter.matches(&document)? {
+                bytes += row.body.len();
+                check_memory(bytes, "a pipeline")?;
+                documents.push(document);
+            }
+        }
+    }
+    documents.truncate(enough);
+    documents.drain(..window.start().min(documents.len()));
+    Ok(documents)
+}
+
+/// Sorts in memory. With a limit only what may still be part of the answer is kept.
+async fn sorted(
+    connection: &mut SqliteConnection,
+    collection: &Collection,
+    plan: &Plan,
+    selection: &Selection,
+    window: Window,
+) -> Result<VecDeque<Document>> {
+    /// Documents gathered before the surplus is thrown away, besides twice the limit.
+    const SLACK: usize = 1024;
+    let Some(sort) = &selection.sort else { return Ok(VecDeque::new()) };
+    let enough = window.end();
+    let mut scan = Scan::open(connection, collection, plan).await?;
+    let (mut documents, mut sizes, mut bytes) = (Vec::new(), 0, 0);
+    while let Some(rows) = scan.next(connection).await? {
+        for row in rows {
+            let document = decode_body(&row.body)?;
+            if selection.filter.matches(&document)? {
+                sizes += 1;
+                bytes += row.body.len();
+                documents.push(document);
+            }
+        }
+        if documents.len() > enough.saturating_mul(2).saturating_add(SLACK) {
+            sort.sort(&mut documents)?;
+            documents.truncate(enough);
+            // The mean stands for the size of what was kept.
+            bytes = bytes / sizes * documents.len();
+            sizes = documents.len();
+        }
+        check_memory(bytes, "a sort without an index")?;
+    }
+    sort.sort(&mut documents)?;
+    documents.truncate(enough);
+    documents.drain(..window.start().min(documents.len()));
+    Ok(documents.into())
+}
+
+fn check_memory(bytes: usize, what: &str) -> Result<()> {
+    if bytes <= MEMORY_LIMIT {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "Sort memory exceeded: {what} may hold {} MiB of documents; make an index, or match or limit first",
+            MEMORY_LIMIT >> 20
+        ),
+    ))
+}

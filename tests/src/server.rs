@@ -1,0 +1,160 @@
+//! A server under test.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::binary;
+use crate::combination::Combination;
+
+/// The token of every server under test.
+pub const TOKEN: &str = "conformance-token";
+/// How long a server may take to answer after its start.
+const START: Duration = Duration::from_secs(30);
+
+/// A running server with a folder of its own; killed and removed when dropped.
+pub struct Server {
+    child: Option<Child>,
+    folder: TempDir,
+    port: u16,
+    settings: Vec<(String, String)>,
+}
+
+impl Server {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Errors
+    /// Why it does not, with what it printed.
+    pub fn start(combination: &Combination, extra: &BTreeMap<String, String>) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let data = folder.path().join("data");
+        let mut settings = combination.settings();
+        settings.push(("functions.sqlite.path".into(), data.join("tandem.db").display().to_string()));
+        settings.push(("documents.sqlite.path".into(), data.join("tandem.db").display().to_string()));
+        settings.push(("storage.local.root".into(), data.join("objects").display().to_string()));
+        settings.retain(|(key, _)| {
+            // A section may be given only to the backend that was chosen for it.
+            let chosen = |section: &str, backend: &str| {
+                !key.starts_with(&format!("{section}.{backend}.")) || is_chosen(combination, section, backend)
+            };
+            chosen("functions", "sqlite") && chosen("documents", "sqlite") && chosen("storage", "local")
+        });
+        settings.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let mut server = Self { child: None, folder, port: free_port()?, settings };
+        server.spawn()?;
+        Ok(server)
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder that holds its data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to end and waits until it did.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn terminate(&mut self, within: Duration) -> Result<std::process::ExitStatus, String> {
+        let child = self.child.as_mut().ok_or("the server does not run")?;
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).ok_or("no pid")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(|error| error.to_string())?;
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+                self.child = None;
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the server did not end within {within:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts it again on the same data and port.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn spawn(&mut self) -> Result<(), String> {
+        let log = self.folder.path().join("server.log");
+        let output = File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
+        let errors = output.try_clone().map_err(|error| error.to_string())?;
+        let mut command = Command::new(binary::path());
+        command.arg("serve").env_clear().env("DEVELOP_TOKEN", TOKEN);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.arg("--set").arg(format!("server.listen=127.0.0.1:{}", self.port));
+        for (key, value) in &self.settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(output).stderr(errors);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let deadline = Instant::now() + START;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = child.try_wait().map_err(|error| error.to_string())?;
+            if ended.is_some() || Instant::now() > deadline {
+                // It may have ended by itself.
+                let _ = child.kill();
+                let _ = child.wait();
+                let printed = std::fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!("the server did not start ({ended:?}):\n{printed}"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// What it printed so far.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn is_chosen(combination: &Combination, section: &str, backend: &str) -> bool {
+    let chosen = match section {
+        "functions" => combination.functions,
+        "documents" => combination.documents,
+        _ => combination.blobs,
+    };
+    chosen == backend
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
