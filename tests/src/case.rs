@@ -95,6 +95,9 @@ pub enum TokenSent {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
+    /// Any answer will do: what counts is what comes after.
+    #[serde(default)]
+    pub any: bool,
     /// 200 unless said, or the status of `code`.
     pub status: Option<u16>,
     /// The code in an error's body.

@@ -64,7 +64,7 @@ impl Client {
     /// # Panics
     /// When the HTTP client cannot be made.
     pub fn new(url: String) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client can be made");
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("an HTTP client can be made");
         Self { http, url }
     }
 

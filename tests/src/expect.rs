@@ -42,6 +42,9 @@ const STATUSES: [(&str, u16); 24] = [
 /// # Errors
 /// The first difference, with the whole answer.
 pub fn check(expected: &Expected, answer: &Answer, names: &Names) -> Result<(), String> {
+    if expected.any {
+        return Ok(());
+    }
     compare(expected, answer, names).map_err(|difference| {
         let logs = answer.logs().unwrap_or_default();
         let body: String = answer.text().chars().take(2000).collect();

@@ -3,8 +3,13 @@
 
 const cache = { __proto__: null };
 
+// Scripts are loaded while functions run, and a function may have replaced these methods.
+const { call } = Function.prototype;
+const slice = call.bind(String.prototype.slice);
+const lastIndexOf = call.bind(String.prototype.lastIndexOf);
+
 function require(name) {
-  const id = name.slice(name.lastIndexOf("/") + 1);
+  const id = slice(name, lastIndexOf(name, "/") + 1);
   const loaded = cache[id];
   if (loaded !== undefined) return loaded.exports;
   const module = (cache[id] = { __proto__: null, exports: {} });

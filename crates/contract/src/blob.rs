@@ -29,7 +29,9 @@ impl Bucket {
         } else {
             Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("Invalid bucket name {name:?}: 1 to 63 letters, digits, `.`, `_` or `-`, the first a letter or digit"),
+                format!(
+                    "Invalid bucket name {name:?}: 1 to 63 letters, digits, `.`, `_` or `-`, the first a letter or digit"
+                ),
             ))
         }
     }

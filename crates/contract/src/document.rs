@@ -236,7 +236,8 @@ pub trait DocumentStore: Send + Sync + 'static {
     async fn find_and_modify(&self, target: &Target, operation: FindAndModify) -> Result<Option<Document>>;
 
     /// Runs operations in order; failures are in the result, not errors.
-    async fn bulk_write(&self, target: &Target, models: Vec<WriteModel>, ordered: bool) -> Result<BulkResult>;
+    async fn bulk_write(&self, target: &Target, models: Vec<WriteModel>, ordered: bool)
+    -> Result<BulkResult>;
 
     /// Counts what matches, after `skip` and up to `limit`.
     async fn count(&self, target: &Target, filter: Document, skip: u64, limit: Option<u64>) -> Result<u64>;
@@ -280,12 +281,18 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// Aborts; no error when it is over already.
     async fn abort(&self, transaction: TransactionId) -> Result<()>;
 
-    /// Runs an SQL statement with bound parameters, each row as a document.
+    /// Runs an SQL statement with bound parameters, each row as a document. Parameters stand in
+    /// the text as [`DocumentStore::sql_parameter`] writes them.
     ///
     /// # Errors
     /// `NotSupported` where the backend does not speak SQL.
     async fn sql(&self, _text: &str, _parameters: Vec<Bson>) -> Result<Vec<Document>> {
         Err(Error::new(ErrorKind::NotSupported, format!("NOT_SUPPORTED: cloud.sql on {}", self.backend())))
+    }
+
+    /// How the backend's SQL writes its `number`th parameter, counted from 1.
+    fn sql_parameter(&self, number: usize) -> String {
+        format!("?{number}")
     }
 
     /// Asks the store for a sign of life.

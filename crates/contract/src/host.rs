@@ -68,7 +68,12 @@ pub trait Host: Send + Sync + 'static {
     fn call_sync(&self, invocation: &Arc<Invocation>, op: OpId, args: HostArgs) -> Result<HostValue>;
 
     /// Starts an asynchronous operation. Dropping the future cancels it.
-    fn call(&self, invocation: &Arc<Invocation>, op: OpId, args: HostArgs) -> BoxFuture<'static, Result<HostValue>>;
+    fn call(
+        &self,
+        invocation: &Arc<Invocation>,
+        op: OpId,
+        args: HostArgs,
+    ) -> BoxFuture<'static, Result<HostValue>>;
 }
 
 /// Runs another function on behalf of a function.
@@ -78,5 +83,10 @@ pub trait Invoker: Send + Sync + 'static {
     ///
     /// # Errors
     /// In the outcome; additionally `FunctionNotFound`, `InvokeDepth`, `Overloaded`.
-    fn invoke(&self, caller: &Arc<Invocation>, name: String, body: Option<Bytes>) -> BoxFuture<'static, Outcome>;
+    fn invoke(
+        &self,
+        caller: &Arc<Invocation>,
+        name: String,
+        body: Option<Bytes>,
+    ) -> BoxFuture<'static, Outcome>;
 }

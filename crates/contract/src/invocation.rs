@@ -109,7 +109,10 @@ impl Console {
     pub const fn new(limits: LogLimits) -> Self {
         Self {
             limits,
-            state: std::sync::Mutex::new(ConsoleState { lines: std::collections::VecDeque::new(), dropped: 0 }),
+            state: std::sync::Mutex::new(ConsoleState {
+                lines: std::collections::VecDeque::new(),
+                dropped: 0,
+            }),
         }
     }
 

@@ -18,20 +18,20 @@ mod source;
 
 pub use backend::{BackendFactory, OpenContext};
 pub use blob::{
-    BlobBody, BlobListing, BlobMeta, BlobPage, BlobRange, BlobRead, BlobStore, BlobStream, Bucket,
-    Condition, Presign, PresignMethod, PutOptions,
+    BlobBody, BlobListing, BlobMeta, BlobPage, BlobRange, BlobRead, BlobStore, BlobStream, Bucket, Condition,
+    Presign, PresignMethod, PutOptions,
 };
 pub use clock::{Clock, Entropy, SystemClock, SystemEntropy};
 pub use document::{
     Aggregate, BulkResult, Delete, DocumentStore, DocumentStream, Find, FindAndModify, IndexSpec,
-    InsertResult, ModifyAction, ReturnDocument, Target, TransactionId, Update, UpdateResult,
-    UpdateSpec, WriteFailure, WriteModel,
+    InsertResult, ModifyAction, ReturnDocument, Target, TransactionId, Update, UpdateResult, UpdateSpec,
+    WriteFailure, WriteModel,
 };
 pub use engine::{EngineFactory, EngineLimits, EngineMetrics, JsEngine};
 pub use error::{Error, ErrorKind, Result};
 pub use function::{
-    Change, ChangeStream, Expected, Function, FunctionDraft, FunctionName, FunctionPage,
-    FunctionStore, FunctionSummary, Language, Revision,
+    Change, ChangeStream, Expected, Function, FunctionDraft, FunctionName, FunctionPage, FunctionStore,
+    FunctionSummary, Language, Revision,
 };
 pub use host::{Host, HostArgs, HostValue, Invoker, OpId, OpMode, OpSpec};
 pub use invocation::{

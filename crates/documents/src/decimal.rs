@@ -26,8 +26,6 @@ pub(crate) enum Rounding {
 }
 
 impl Decimal {
-    pub(crate) const ZERO: Self = Self::Finite { negative: false, coefficient: 0, exponent: 0 };
-
     pub(crate) fn unpack(value: Decimal128) -> Self {
         let bits = u128::from_le_bytes(value.bytes());
         let negative = bits >> 127 == 1;

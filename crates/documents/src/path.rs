@@ -75,7 +75,7 @@ impl<'a, F: FnMut(Found<'a>) -> Result<bool>> Walk<'_, F> {
             {
                 return Ok(true);
             }
-            if wanted == Some(index) && self.at_position(element, &rest[1..], index, position)? {
+            if wanted == Some(index) && self.at_position(element, &rest[1..], position)? {
                 return Ok(true);
             }
         }
@@ -83,16 +83,10 @@ impl<'a, F: FnMut(Found<'a>) -> Result<bool>> Walk<'_, F> {
     }
 
     /// The path names this element by its position.
-    fn at_position(
-        &mut self,
-        element: &'a Bson,
-        rest: &[String],
-        index: usize,
-        position: Option<usize>,
-    ) -> Result<bool> {
+    fn at_position(&mut self, element: &'a Bson, rest: &[String], position: Option<usize>) -> Result<bool> {
         match element {
             _ if rest.is_empty() => {
-                (self.visit)(Found { value: Some(element), position: position.or(Some(index)) })
+                (self.visit)(Found { value: Some(element), position })
             }
             Bson::Document(inner) => self.document(inner, rest, position),
             Bson::Array(inner) => self.array(inner, Some(element), rest, position),

@@ -20,7 +20,7 @@ fn results_are_those_of_mongodb() {
     let (mut run, mut refused, mut failures) = (0, 0, Vec::new());
     for file in files(&other.unwrap_or(own)) {
         let text = std::fs::read_to_string(&file).unwrap();
-        let groups: Vec<Group> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let groups = Group::read(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         for group in &groups {
             for case in &group.cases {
                 run += 1;
@@ -28,12 +28,12 @@ fn results_are_those_of_mongodb() {
                     Verdict::Same => {}
                     Verdict::Refused(_) if refusals_allowed => refused += 1,
                     Verdict::Refused(message) => {
-                        failures.push(format!("{}: {}\n  refused: {message}", file.display(), case.title()));
+                        failures.push(format!("{}: {}\n  refused: {message}", file.display(), case));
                     }
                     Verdict::Different { expected, found } => failures.push(format!(
                         "{}: {}\n  on {:?}\n  mongod: {expected}\n  tandem: {found}",
                         file.display(),
-                        case.title(),
+                        case,
                         group.documents,
                     )),
                 }

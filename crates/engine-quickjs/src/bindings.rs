@@ -2,6 +2,7 @@
 //! call, and what an engine does for `entry.js` and `modules.js`.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(crate) struct Bindings {
     pub(crate) shared: Arc<Shared>,
     pub(crate) usage: Rc<Usage>,
     pub(crate) program: RefCell<Option<Arc<Program>>>,
+    /// The definition of each ES module that was loaded, by name; the context owns them.
+    pub(crate) modules: RefCell<HashMap<String, *mut qjs::JSModuleDef>>,
     /// The code of each module of the program that was loaded, by name; for stacks.
     pub(crate) loaded: RefCell<Vec<(String, Arc<Code>)>>,
     /// Rejections that nothing handles yet: slot, promise, reason. Both values are owned.
@@ -279,6 +282,11 @@ unsafe extern "C" fn fail(context: Context, _: JSValue, count: i32, values: *mut
         let arguments = Arguments::new(context, count, values);
         let bindings = of(context);
         let slot = arguments.number(0);
+        if bindings.usage.is_exhausted() {
+            // Whatever the function made of it, it failed for want of memory; the isolate's thread
+            // answers so and throws the isolate away.
+            return qjs::JS_UNDEFINED;
+        }
         bindings.driver.print(slot, Level::Error, &bindings.original(&arguments.text(3)));
         let kind = tandem_cloud::stack::reply_kind(arguments.optional_text(1).as_deref());
         bindings.driver.finish(slot, Err(Error::new(kind, arguments.text(2))));

@@ -47,6 +47,7 @@ impl QuickJsIsolate {
             shared: Arc::clone(shared),
             usage,
             program: RefCell::default(),
+            modules: RefCell::default(),
             loaded: RefCell::default(),
             rejections: RefCell::default(),
             namespace_of: RefCell::new(qjs::JS_UNDEFINED),

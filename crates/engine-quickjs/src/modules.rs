@@ -90,10 +90,7 @@ unsafe fn load(context: Context, specifier: &str) -> JSValue {
             && let Ok(program) = bindings.program()
             && program.module(name).is_some_and(|module| module.format == ModuleFormat::Module)
         {
-            return match bindings.code(context, name) {
-                Ok(code) => bytecode::read(context, &code.bytecode),
-                Err(exception) => exception,
-            };
+            return bindings.module(context, name).unwrap_or_else(|exception| exception);
         }
         synthetic(context, specifier)
     }
@@ -157,37 +154,72 @@ unsafe fn for_each_key(context: Context, object: JSValue, mut visit: impl FnMut(
 }
 
 impl Bindings {
-    /// The bytecode of the function `name`, compiled if no isolate did so before.
+    /// The ES module `name`, not yet linked.
     ///
     /// # Safety
     /// `context` is the one of these bindings and is alive.
-    unsafe fn code(&self, context: Context, name: &str) -> Result<Arc<Code>, JSValue> {
+    unsafe fn module(&self, context: Context, name: &str) -> Result<JSValue, JSValue> {
+        if let Some(known) = self.modules.borrow().get(name) {
+            return Ok(qjs::JS_MKPTR(qjs::JS_TAG_MODULE, known.cast()));
+        }
+        // SAFETY: by the contract above. Compiling a module already declares it to the context,
+        // so what was compiled is used and not read back.
+        let module = unsafe {
+            match self.code(context, name)? {
+                Found::Cached(code) => bytecode::read(context, &code.bytecode),
+                Found::Compiled(module) => module,
+            }
+        };
+        // SAFETY: a value with the module tag points to a definition, which the context owns.
+        unsafe {
+            if qjs::JS_IsException(module) {
+                return Err(module);
+            }
+            self.modules.borrow_mut().insert(name.to_owned(), qjs::JS_VALUE_GET_PTR(module).cast());
+        }
+        Ok(module)
+    }
+
+    /// The code of the function `name`, compiled if no isolate did so before.
+    ///
+    /// # Safety
+    /// `context` is the one of these bindings and is alive.
+    unsafe fn code(&self, context: Context, name: &str) -> Result<Found, JSValue> {
         // SAFETY: by the contract above.
         let fail = |error: Error| unsafe { values::throw(context, &error) };
         let program = self.program().map_err(fail)?;
         let module = program.module(name).ok_or_else(|| fail(tandem_cloud::module_not_found(name)))?;
         // The name is part of the bytecode: stacks show it.
         let key = format!("{name}\0{}", module.hash);
-        let code = match self.shared.code_cache.get(&key) {
-            Some(code) => code,
+        let (code, found) = match self.shared.code_cache.get(&key) {
+            Some(code) => (Arc::clone(&code), Found::Cached(code)),
             None => {
                 // SAFETY: by the contract above.
-                let code = Arc::new(unsafe { compile(context, module) }?);
+                let (code, compiled) = unsafe { compile(context, module) }?;
+                let code = Arc::new(code);
                 self.shared.code_cache.put(key, Arc::clone(&code));
-                code
+                (code, Found::Compiled(compiled))
             }
         };
-        self.loaded.borrow_mut().push((name.to_owned(), Arc::clone(&code)));
-        Ok(code)
+        self.loaded.borrow_mut().push((name.to_owned(), code));
+        Ok(found)
     }
+}
+
+/// Where a module's code came from.
+enum Found {
+    /// Bytecode that some isolate made before.
+    Cached(Arc<Code>),
+    /// The value that this context has just compiled.
+    Compiled(JSValue),
 }
 
 /// Compiles a module so that it keeps its invocation across awaits.
 ///
 /// # Safety
 /// `context` is alive.
-unsafe fn compile(context: Context, module: &tandem_contract::Module) -> Result<Code, JSValue> {
-    // SAFETY: by the contract above; the compiled value is freed once.
+unsafe fn compile(context: Context, module: &tandem_contract::Module) -> Result<(Code, JSValue), JSValue> {
+    // SAFETY: by the contract above.
     unsafe {
         let names = Names::absent_from(&module.code);
         let instrumented = async_context::instrument(&module.code, module.format, &names)
@@ -209,16 +241,10 @@ unsafe fn compile(context: Context, module: &tandem_contract::Module) -> Result<
         if qjs::JS_IsException(compiled) {
             return Err(compiled);
         }
-        let bytecode = bytecode::write(context, compiled, Debug::Keep);
-        qjs::JS_FreeValue(context, compiled);
-        match bytecode {
-            Some(bytecode) => Ok(Code {
-                bytecode,
-                columns: instrumented.columns,
-                wrapper: u32::try_from(wrapper.len()).unwrap_or(0),
-            }),
-            None => Err(values::throw(context, &Error::internal("the bytecode cannot be written"))),
-        }
+        let bytecode = bytecode::write(context, compiled, Debug::Keep)
+            .ok_or_else(|| values::throw(context, &Error::internal("the bytecode cannot be written")))?;
+        let wrapper = u32::try_from(wrapper.len()).unwrap_or(0);
+        Ok((Code { bytecode, columns: instrumented.columns, wrapper }, compiled))
     }
 }
 
@@ -254,7 +280,8 @@ pub(crate) unsafe extern "C" fn wrapper(context: Context, _: JSValue, count: i32
     unsafe {
         let name = Arguments::new(context, count, values).text(0);
         match of(context).code(context, &name) {
-            Ok(code) => bytecode::run(context, &code.bytecode),
+            Ok(Found::Cached(code)) => bytecode::run(context, &code.bytecode),
+            Ok(Found::Compiled(script)) => qjs::JS_EvalFunction(context, script),
             Err(exception) => exception,
         }
     }
@@ -291,7 +318,14 @@ pub(crate) unsafe extern "C" fn require_module(
     // SAFETY: as for `wrapper`; the promise is freed once.
     unsafe {
         let name = Arguments::new(context, count, values).text(0);
-        let promise = load_by_name(context, &name);
+        let module = match of(context).module(context, &name) {
+            Ok(module) => module,
+            Err(exception) => return exception,
+        };
+        if qjs::JS_ResolveModule(context, module) < 0 {
+            return qjs::JS_EXCEPTION;
+        }
+        let promise = qjs::JS_EvalFunction(context, qjs::JS_DupValue(context, module));
         if qjs::JS_IsException(promise) {
             return promise;
         }
@@ -299,7 +333,10 @@ pub(crate) unsafe extern "C" fn require_module(
         let result = qjs::JS_PromiseResult(context, promise);
         qjs::JS_FreeValue(context, promise);
         match state {
-            qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED => result,
+            qjs::JSPromiseStateEnum_JS_PROMISE_FULFILLED => {
+                qjs::JS_FreeValue(context, result);
+                qjs::JS_GetModuleNamespace(context, qjs::JS_VALUE_GET_PTR(module).cast())
+            }
             qjs::JSPromiseStateEnum_JS_PROMISE_REJECTED => qjs::JS_Throw(context, result),
             _ => {
                 qjs::JS_FreeValue(context, result);

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_cloud::{CloudHost, CloudParts, FetchSettings, StorageSettings};
-use tandem_contract::{
-    BlobStore, DocumentStore, Error, FunctionStore, Invoker, OpenContext, Result,
-};
+use tandem_contract::{BlobStore, DocumentStore, Error, FunctionStore, Invoker, OpenContext, Result};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -90,8 +88,11 @@ impl App {
             clock: clock.clone(),
             entropy: entropy.clone(),
         })?;
-        let engine =
-            registry.engines.open_engine(&config.engine.selected, config.engine.engine_limits(), host.clone())?;
+        let engine = registry.engines.open_engine(
+            &config.engine.selected,
+            config.engine.engine_limits(),
+            host.clone(),
+        )?;
         let pipeline = Pipeline::start(PipelineParts {
             functions: stores.functions.clone(),
             engine,
@@ -216,12 +217,17 @@ fn pipeline_limits(config: &Config) -> PipelineLimits {
 /// The URL of a server at `address`. One that listens on every address is reached on this machine.
 fn reachable(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
     }
     format!("http://{address}")
 }
 
 /// The process's variables. One that is not UTF-8 cannot be a JavaScript string.
 fn utf8_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

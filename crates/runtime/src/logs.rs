@@ -82,7 +82,8 @@ impl LogRing {
         if self.keep == 0 {
             return;
         }
-        while state.records.len() >= self.keep || (state.bytes + size > MAX_BYTES && !state.records.is_empty())
+        while state.records.len() >= self.keep
+            || (state.bytes + size > MAX_BYTES && !state.records.is_empty())
         {
             let Some(oldest) = state.records.pop_front() else { break };
             state.bytes -= oldest.size();
@@ -104,8 +105,7 @@ impl LogRing {
     /// so that a reader who comes back with the greatest sequence it saw misses none.
     pub fn find(&self, query: Query<'_>) -> Vec<Record> {
         let state = self.state.lock();
-        let wanted =
-            |record: &&Record| query.function.is_none_or(|function| *record.function == *function);
+        let wanted = |record: &&Record| query.function.is_none_or(|function| *record.function == *function);
         match query.after {
             None => state.records.iter().rev().filter(wanted).take(query.limit).cloned().collect(),
             Some(after) => {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -146,10 +148,7 @@ impl Metrics {
     }
 }
 
-fn function_metrics(
-    invocations: &Family<InvocationLabels, Counter>,
-    name: &str,
-) -> Arc<FunctionMetrics> {
+fn function_metrics(invocations: &Family<InvocationLabels, Counter>, name: &str) -> Arc<FunctionMetrics> {
     let labels = InvocationLabels { function: name.to_owned(), code: "OK" };
     let ok = invocations.get_or_create(&labels).clone();
     Arc::new(FunctionMetrics { label: name.to_owned(), ok, invocations: invocations.clone() })
@@ -181,10 +180,20 @@ impl Collector for Source {
         for figure in (self.0)() {
             if figure.monotonic {
                 let counter = ConstCounter::new(figure.value);
-                counter.encode(encoder.encode_descriptor(figure.name, figure.help, None, MetricType::Counter)?)?;
+                counter.encode(encoder.encode_descriptor(
+                    figure.name,
+                    figure.help,
+                    None,
+                    MetricType::Counter,
+                )?)?;
             } else {
                 let gauge = ConstGauge::new(i64::try_from(figure.value).unwrap_or(i64::MAX));
-                gauge.encode(encoder.encode_descriptor(figure.name, figure.help, None, MetricType::Gauge)?)?;
+                gauge.encode(encoder.encode_descriptor(
+                    figure.name,
+                    figure.help,
+                    None,
+                    MetricType::Gauge,
+                )?)?;
             }
         }
         Ok(())

@@ -198,17 +198,17 @@ pub struct SettingsType {
     /// Describes it.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Its default values.
-    pub defaults: fn() -> figment::error::Result<Value>,
+    pub defaults: fn() -> Result<Value, Box<figment::Error>>,
     /// Whether a value is one of it.
-    pub check: fn(&Value) -> figment::error::Result<()>,
+    pub check: fn(&Value) -> Result<(), Box<figment::Error>>,
 }
 
 impl SettingsType {
     fn of<C: DeserializeOwned + Serialize + JsonSchema + Default>() -> Self {
         Self {
             schema: C::json_schema,
-            defaults: || Value::serialize(C::default()),
-            check: |value| C::deserialize(value).map(drop),
+            defaults: || Value::serialize(C::default()).map_err(Box::new),
+            check: |value| C::deserialize(value).map(drop).map_err(Box::new),
         }
     }
 }

@@ -75,7 +75,8 @@ impl SignedUrls {
             matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
         });
         if parsed.is_none() {
-            let message = format!("{base:?} is not the URL of a server: write one such as https://example.com");
+            let message =
+                format!("{base:?} is not the URL of a server: write one such as https://example.com");
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         }
         Ok(Self { secret, base: base.trim_end_matches('/').to_owned(), clock })
@@ -98,8 +99,13 @@ impl SignedUrls {
             PresignMethod::Get => None,
             PresignMethod::Put => presign.content_type.as_deref(),
         };
-        let claims =
-            Claims { method: word(presign.method), bucket: bucket.as_str(), key, expires: &expires, content_type };
+        let claims = Claims {
+            method: word(presign.method),
+            bucket: bucket.as_str(),
+            key,
+            expires: &expires,
+            content_type,
+        };
         let signature = URL_SAFE_NO_PAD.encode(self.mac(&claims)?.finalize().into_bytes());
         Ok(self.url(&claims, &signature))
     }
@@ -162,7 +168,9 @@ impl SignedUrls {
         let content_type = content_type
             .map(|text| format!("content-type={}&", utf8_percent_encode(text, ESCAPED)))
             .unwrap_or_default();
-        url.push_str(&format!("?{key_parameter}expires={expires}&method={method}&{content_type}signature={signature}"));
+        url.push_str(&format!(
+            "?{key_parameter}expires={expires}&method={method}&{content_type}signature={signature}"
+        ));
         url
     }
 
@@ -267,7 +275,9 @@ impl From<Refusal> for Error {
         };
         let message = match refusal {
             Refusal::Expired => "The signed URL has expired: ask for a new one",
-            _ => "The signed URL is not valid for this request: use it unchanged, with the method and content type it was made for",
+            _ => {
+                "The signed URL is not valid for this request: use it unchanged, with the method and content type it was made for"
+            }
         };
         Self::new(ErrorKind::Forbidden, message).with_detail(format_args!("signed URL: {reason}"))
     }

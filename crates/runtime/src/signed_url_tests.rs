@@ -28,7 +28,11 @@ fn bucket() -> Bucket {
 }
 
 fn presign(method: PresignMethod, seconds: u64, content_type: Option<&str>) -> Presign {
-    Presign { method, expires_in: Duration::from_secs(seconds), content_type: content_type.map(str::to_owned) }
+    Presign {
+        method,
+        expires_in: Duration::from_secs(seconds),
+        content_type: content_type.map(str::to_owned),
+    }
 }
 
 /// What a server makes of a URL that a client normalised as browsers do.
@@ -62,7 +66,9 @@ fn the_url_is_plain() {
     );
     assert_eq!(signature.len(), 43);
     let url = urls.sign(&bucket(), "a/../b", &presign(Get, 60, Some("ignored"))).unwrap();
-    assert!(url.starts_with("https://example.com/api/objects/default/-?key=a%2F..%2Fb&expires=1700000061&method=GET&signature="));
+    assert!(url.starts_with(
+        "https://example.com/api/objects/default/-?key=a%2F..%2Fb&expires=1700000061&method=GET&signature="
+    ));
 }
 
 #[test]
@@ -78,7 +84,9 @@ fn it_lasts_as_long_as_was_asked_for() {
 #[test]
 fn its_life_has_bounds() {
     let (urls, _) = urls();
-    for expires_in in [Duration::ZERO, Duration::from_millis(999), LONGEST + Duration::from_nanos(1), Duration::MAX] {
+    for expires_in in
+        [Duration::ZERO, Duration::from_millis(999), LONGEST + Duration::from_nanos(1), Duration::MAX]
+    {
         let presign = Presign { method: Get, expires_in, content_type: None };
         let error = urls.sign(&bucket(), "k", &presign).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -98,7 +106,11 @@ fn it_is_for_one_method_and_content_type() {
     assert!(follow(&urls, Put, &put, Some("image/png")).is_ok());
     assert_eq!(reason(follow(&urls, Get, &put, Some("image/png"))), "it was signed for another method");
     for other in [None, Some(""), Some("image/gif"), Some("image/png; a=b"), Some("image/png, text/html")] {
-        assert_eq!(reason(follow(&urls, Put, &put, other)), "it was signed for another content type", "{other:?}");
+        assert_eq!(
+            reason(follow(&urls, Put, &put, other)),
+            "it was signed for another content type",
+            "{other:?}"
+        );
     }
     let free = urls.sign(&bucket(), "k", &presign(Put, 60, None)).unwrap();
     assert!(follow(&urls, Put, &free, None).is_ok() && follow(&urls, Put, &free, Some("a/b")).is_ok());
@@ -148,8 +160,8 @@ fn keys_make_different_signatures() {
     let other = SignedUrls::with_key([8; 32], "https://example.com/api", clock.clone()).unwrap();
     assert_eq!(reason(follow(&other, Get, &url, None)), "the signature does not fit");
     // The same secret gives the same key, in every process.
-    let [one, two, three] =
-        ["swordfish", "swordfish", "other"].map(|secret| SignedUrls::new(secret, "http://h/api", clock.clone()).unwrap());
+    let [one, two, three] = ["swordfish", "swordfish", "other"]
+        .map(|secret| SignedUrls::new(secret, "http://h/api", clock.clone()).unwrap());
     let url = one.sign(&bucket(), "k", &presign(Get, 60, None)).unwrap();
     assert_eq!(follow(&two, Get, &url, None).unwrap(), "k");
     assert!(follow(&three, Get, &url, None).is_err());
@@ -218,7 +230,7 @@ proptest! {
         let at = start + at.index(url.len() - start);
         let altered = format!("{}{with}{}", &url[..at], &url[at + 1..]);
         // Hex digits of an escape mean the same in either case.
-        let same = altered.to_ascii_lowercase() == url.to_ascii_lowercase() && url[..at].ends_with(['%', '2']);
+        let same = altered.eq_ignore_ascii_case(&url) && url[..at].ends_with(['%', '2']);
         if altered != url && !same {
             let followed = follow(&urls, Put, &altered, Some("text/plain"));
             prop_assert!(followed.is_err(), "{} became {}", url, altered);

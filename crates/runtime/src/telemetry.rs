@@ -31,12 +31,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Human => {
-            registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
-        }
+        LogFormat::Human => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
-    started.map_err(|error| {
-        Error::new(ErrorKind::InvalidArgument, format!("Logging cannot start: {error}"))
-    })
+    started.map_err(|error| Error::new(ErrorKind::InvalidArgument, format!("Logging cannot start: {error}")))
 }

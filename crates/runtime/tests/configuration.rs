@@ -1,5 +1,7 @@
 //! Where settings come from, which one wins, and what is said when something is wrong.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
+
 use std::path::PathBuf;
 
 use tandem_runtime::builtins::registry;

@@ -38,7 +38,10 @@ async fn publish_read_list_delete() {
     assert_eq!((&page["functions"][0]["name"], &page["next"]), (&json!("a"), &json!("a")));
     assert_eq!(get(&server, "/functions?after=a").await["functions"][0]["name"], "dir/hello");
     assert_eq!(server.send("DELETE", "/functions/a", "").await.status(), 204);
-    assert_eq!(error(server.send("DELETE", "/functions/a", "").await).await, (404, "FUNCTION_NOT_FOUND".to_owned()));
+    assert_eq!(
+        error(server.send("DELETE", "/functions/a", "").await).await,
+        (404, "FUNCTION_NOT_FOUND".to_owned())
+    );
     assert_eq!(server.send("GET", "/functions/a", "").await.status(), 404);
 }
 
@@ -49,7 +52,10 @@ async fn a_source_that_does_not_compile_leaves_the_old_version() {
     let response = put(&server, "f", json!({ "source": "const a = 1;\nconst = 2;" })).await;
     assert_eq!(response.status(), 422);
     let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-    assert_eq!((&body["code"], &body["line"], &body["file"]), (&json!("COMPILE_ERROR"), &json!(2), &json!("f.ts")));
+    assert_eq!(
+        (&body["code"], &body["line"], &body["file"]),
+        (&json!("COMPILE_ERROR"), &json!(2), &json!("f.ts"))
+    );
     assert!(body["column"].is_u64() && body["frame"].as_str().unwrap().contains("const = 2"), "{body}");
     assert_eq!(server.send("GET", "/invoke/f", "").await.text().await.unwrap(), "1");
 }
@@ -68,7 +74,10 @@ async fn malformed_publishes_are_refused() {
         let text = response.text().await.unwrap();
         assert!(text.contains(word) && text.contains("BAD_REQUEST"), "{text}");
     }
-    assert_eq!(error(put(&server, "__proto__", json!({ "source": "1" })).await).await, (400, "BAD_REQUEST".to_owned()));
+    assert_eq!(
+        error(put(&server, "__proto__", json!({ "source": "1" })).await).await,
+        (400, "BAD_REQUEST".to_owned())
+    );
     server.publish("f", "json 1").await;
     let only_new = server.request("PUT", "/functions/f").header("if-none-match", "*");
     let response = only_new.body(r#"{"source":"export default 1"}"#).send().await.unwrap();
@@ -99,12 +108,18 @@ async fn logs_are_listed_and_followed() {
         server.send("GET", &format!("/invoke/{name}"), "").await;
     }
     let all = get(&server, "/logs").await;
-    assert_eq!((&all["invocations"][0]["code"], &all["invocations"][1]["lines"]), (&json!("FUNCTION_ERROR"), &json!(["hi"])));
+    assert_eq!(
+        (&all["invocations"][0]["code"], &all["invocations"][1]["lines"]),
+        (&json!("FUNCTION_ERROR"), &json!(["hi"]))
+    );
     assert_eq!(get(&server, "/logs?function=f").await["invocations"].as_array().unwrap().len(), 1);
     let cursor = all["cursor"].as_str().unwrap();
     assert_eq!(get(&server, &format!("/logs?after={cursor}")).await["invocations"], json!([]));
     server.send("GET", "/invoke/f", "").await;
-    assert_eq!(get(&server, &format!("/logs?after={cursor}")).await["invocations"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        get(&server, &format!("/logs?after={cursor}")).await["invocations"].as_array().unwrap().len(),
+        1
+    );
     assert_eq!(server.send("GET", "/logs/none", "").await.status(), 404);
     assert_eq!(server.send("GET", "/logs?limit=0", "").await.status(), 400);
 }
@@ -114,12 +129,18 @@ async fn health_and_metrics_need_no_token() {
     let server = TestServer::start().await;
     server.publish("f", "json 1").await;
     server.send("GET", "/invoke/f", "").await;
-    let get = async |path: &str| server.client.get(format!("http://{}{path}", server.address)).send().await.unwrap();
+    let get = async |path: &str| {
+        server.client.get(format!("http://{}{path}", server.address)).send().await.unwrap()
+    };
     assert_eq!(get("/healthz").await.status(), 200);
     let ready: Value = serde_json::from_str(&get("/readyz").await.text().await.unwrap()).unwrap();
     assert_eq!((&ready["ready"], &ready["checks"]["storage"]["backend"]), (&json!(true), &json!("memory")));
     let metrics = get("/metrics").await.text().await.unwrap();
-    for line in [r#"tandem_invocations_total{function="f",code="OK"} 1"#, "tandem_isolates 1", "tandem_queue_seconds_count 1"] {
+    for line in [
+        r#"tandem_invocations_total{function="f",code="OK"} 1"#,
+        "tandem_isolates 1",
+        "tandem_queue_seconds_count 1",
+    ] {
         assert!(metrics.lines().any(|have| have == line), "{line} in\n{metrics}");
     }
 }
@@ -144,11 +165,17 @@ async fn signed_urls_read_and_write() {
     let key = "a b/../ü?#%41.txt";
     let (read, write) = (sign(PresignMethod::Get, key), sign(PresignMethod::Put, key));
     let missing = server.client.get(&read).send().await.unwrap();
-    assert_eq!((missing.status().as_u16(), header(&missing, "access-control-allow-origin").as_str()), (404, "*"));
+    assert_eq!(
+        (missing.status().as_u16(), header(&missing, "access-control-allow-origin").as_str()),
+        (404, "*")
+    );
     let written = server.client.put(&write).body("0123456789").send().await.unwrap();
     assert_eq!(written.status(), 200, "{}", written.text().await.unwrap());
     let whole = server.client.get(&read).send().await.unwrap();
-    assert_eq!((header(&whole, "content-length").as_str(), header(&whole, "x-content-type-options").as_str()), ("10", "nosniff"));
+    assert_eq!(
+        (header(&whole, "content-length").as_str(), header(&whole, "x-content-type-options").as_str()),
+        ("10", "nosniff")
+    );
     let etag = header(&whole, "etag");
     assert_eq!(whole.text().await.unwrap(), "0123456789");
     let part = server.client.get(&read).header("range", "bytes=2-4").send().await.unwrap();

@@ -87,7 +87,9 @@ async fn a_store_that_is_down_leaves_cached_functions_serving() {
 #[tokio::test]
 async fn a_change_in_an_import_reloads_what_imports_it() {
     let server = TestServer::start().await;
-    let importing = |name: &str| format!("import {{ x }} from \"@/{name}\";\nexport default () => [x, \"<<modules>>\"];\n");
+    let importing = |name: &str| {
+        format!("import {{ x }} from \"@/{name}\";\nexport default () => [x, \"<<modules>>\"];\n")
+    };
     server.publish_source("a", &importing("b")).await;
     let response = server.send("GET", "/invoke/a", "").await;
     assert_eq!(response.status(), 500);

@@ -1,4 +1,5 @@
 //! What the store `local` does with its folder, and with what others do to it.
+#![cfg(test)]
 
 mod opening;
 

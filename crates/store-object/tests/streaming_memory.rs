@@ -1,5 +1,6 @@
 //! A large object passes through the store `local` without passing through memory. Alone in its
 //! program, so that no other test's memory is measured.
+#![cfg(test)]
 
 mod opening;
 

@@ -215,7 +215,9 @@ async fn migrate(lease: &mut Lease, role: Role) -> Result<()> {
         match MIGRATIONS.run_direct(None, connection, false).await {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= give_up => {
-                return Err(role.unavailable(&format!("the database could not be brought up to date: {error}")));
+                return Err(
+                    role.unavailable(&format!("the database could not be brought up to date: {error}"))
+                );
             }
             Err(_) => sleep(Duration::from_millis(50)).await,
         }

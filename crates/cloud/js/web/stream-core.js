@@ -230,7 +230,8 @@ function read(reader, request) {
 /** A promise of the next chunk, `undefined` at the end: for the host's own scripts. */
 function next(reader) {
   return new Promise((resolve, reject) => {
-    read(reader, { __proto__: null, chunk: (chunk) => resolve({ __proto__: null, chunk }), close: () => resolve(undefined), error: reject });
+    const chunk = (chunk) => resolve({ __proto__: null, chunk });
+    read(reader, { __proto__: null, chunk, close: () => resolve(undefined), error: reject });
   });
 }
 

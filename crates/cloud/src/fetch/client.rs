@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyDataStream;
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -211,21 +211,34 @@ async fn connect(allow: Arc<AllowList>) -> Result<HttpClient> {
     http.enforce_http(false);
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     http.set_nodelay(true);
-    let provider = rustls::crypto::ring::default_provider();
     // Reads the machine's certificates from disk.
-    let builder = tokio::task::spawn_blocking(move || {
-        hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider)
-    });
-    let builder = builder.await.map_err(Error::internal)?.map_err(|error| {
-        failed("fetch: this server has no root certificates; install the system's ca-certificates")
-            .with_detail(error)
-    })?;
-    let https = builder.https_or_http().enable_http1().wrap_connector(http);
+    let tls = tokio::task::spawn_blocking(tls_config).await.map_err(Error::internal)??;
+    let https = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
         .build(https))
+}
+
+/// Trusts the machine's own certificates. A machine without any can still fetch over http.
+fn tls_config() -> Result<rustls::ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Error::internal)?;
+    let config = match builder.clone().with_native_roots() {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::warn!(%error, "no root certificates: fetch over https will fail; install ca-certificates");
+            builder.with_root_certificates(rustls::RootCertStore::empty())
+        }
+    };
+    Ok(config.with_no_client_auth())
 }
 
 /// Resolves names and leaves out the addresses that they may not lead to.

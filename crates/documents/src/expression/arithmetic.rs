@@ -150,6 +150,14 @@ fn modulo(name: &'static str, values: Vec<Value>) -> Result<Value> {
     if right.is_zero() {
         return Err(invalid("$mod cannot divide by zero"));
     }
+    // A double that is a whole number of 32 bits divides an int as an int does.
+    let right = match (left, right) {
+        (Number::Int32(_) | Number::Int64(_), Number::Double(double)) => {
+            let narrow = right.to_exact_i64().and_then(|whole| i32::try_from(whole).ok());
+            narrow.map_or(Number::Double(double), Number::Int32)
+        }
+        _ => right,
+    };
     let integer = |l: i64, r: i64| Some(l.wrapping_rem(r));
     Ok(Some(binary(left, right, integer, |l, r| l % r, Decimal::remainder)))
 }

@@ -26,11 +26,11 @@ pub(super) const OPERATORS: &[Operator] = &[
 const COUNTED: &[&str] = &["input", "n"];
 
 pub(super) const NAMED: &[Named] = &[
-    Named { name: "$sortArray", parameters: &["input", "sortBy"], required: 2, bare: false, run: sort },
-    Named { name: "$firstN", parameters: COUNTED, required: 2, bare: false, run: some },
-    Named { name: "$lastN", parameters: COUNTED, required: 2, bare: false, run: some },
-    Named { name: "$minN", parameters: COUNTED, required: 2, bare: false, run: some },
-    Named { name: "$maxN", parameters: COUNTED, required: 2, bare: false, run: some },
+    Named::new("$sortArray", &["input", "sortBy"], 2, sort),
+    Named::new("$firstN", COUNTED, 2, some),
+    Named::new("$lastN", COUNTED, 2, some),
+    Named::new("$minN", COUNTED, 2, some),
+    Named::new("$maxN", COUNTED, 2, some),
 ];
 
 /// The array an operator needs.

@@ -16,13 +16,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "$reverseArray", arity: (1, 1), run: reverse },
 ];
 
-pub(super) const NAMED: &[Named] = &[Named {
-    name: "$zip",
-    parameters: &["inputs", "useLongestLength", "defaults"],
-    required: 1,
-    bare: false,
-    run: zip,
-}];
+pub(super) const NAMED: &[Named] = &[Named::new("$zip", &["inputs", "useLongestLength", "defaults"], 1, zip)];
 
 fn concat(name: &'static str, values: Vec<Value>) -> Result<Value> {
     let mut all = Vec::new();

@@ -24,13 +24,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "$isNumber", arity: (1, 1), run: is_number },
 ];
 
-pub(super) const NAMED: &[Named] = &[Named {
-    name: "$convert",
-    parameters: &["input", "to", "onError", "onNull"],
-    required: 2,
-    bare: false,
-    run: convert,
-}];
+pub(super) const NAMED: &[Named] = &[Named::new("$convert", &["input", "to", "onError", "onNull"], 2, convert).folding()];
 
 fn shorthand(name: &'static str, values: Vec<Value>) -> Result<Value> {
     let target = match name {
@@ -81,9 +75,7 @@ fn convert(_name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> 
 fn to_type(value: Bson, target: ElementType) -> Result<Bson> {
     match target {
         ElementType::String => to_string(value),
-        ElementType::Int32 => match to_long(&value, target)? {
-            long => i32::try_from(long).map(Bson::Int32).map_err(|_| overflow(&value, "int")),
-        },
+        ElementType::Int32 => to_int(&value),
         ElementType::Int64 => to_long(&value, target).map(Bson::Int64),
         ElementType::Double => to_double(&value).map(Bson::Double),
         ElementType::Decimal128 => to_decimal(&value).map(|decimal| Bson::Decimal128(decimal.pack())),
@@ -129,6 +121,14 @@ fn to_string(value: Bson) -> Result<Bson> {
         Bson::DateTime(date) => date_format::iso(date)?,
         value => return Err(no_conversion(&value, "string")),
     }))
+}
+
+fn to_int(value: &Bson) -> Result<Bson> {
+    // A double is compared with the limits before its fraction is cut off, a decimal after.
+    let double_fits =
+        value.as_f64().is_none_or(|double| (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&double));
+    let fits = i32::try_from(to_long(value, ElementType::Int32)?).ok().filter(|_| double_fits);
+    fits.map(Bson::Int32).ok_or_else(|| overflow(value, "int"))
 }
 
 /// A long from which an int is made as well: both truncate.

@@ -12,7 +12,7 @@ use crate::number::Number;
 const PART: &[&str] = &["date", "timezone"];
 
 const fn part(name: &'static str) -> Named {
-    Named { name, parameters: PART, required: 1, bare: true, run: read_part }
+    Named::new(name, PART, 1, read_part).bare().folding()
 }
 
 pub(super) const NAMED: &[Named] = &[
@@ -29,28 +29,10 @@ pub(super) const NAMED: &[Named] = &[
     part("$isoWeek"),
     part("$isoWeekYear"),
     part("$isoDayOfWeek"),
-    Named {
-        name: "$dateToString",
-        parameters: &["date", "format", "timezone", "onNull"],
-        required: 1,
-        bare: false,
-        run: to_string,
-    },
-    Named {
-        name: "$dateFromString",
-        parameters: &["dateString", "timezone", "format", "onError", "onNull"],
-        required: 1,
-        bare: false,
-        run: from_string,
-    },
-    Named {
-        name: "$dateToParts",
-        parameters: &["date", "timezone", "iso8601"],
-        required: 1,
-        bare: false,
-        run: to_parts,
-    },
-    Named { name: "$dateFromParts", parameters: FROM_PARTS, required: 0, bare: false, run: from_parts },
+    Named::new("$dateToString", &["date", "format", "timezone", "onNull"], 1, to_string).folding(),
+    Named::new("$dateFromString", &["dateString", "timezone", "format", "onError", "onNull"], 1, from_string).folding(),
+    Named::new("$dateToParts", &["date", "timezone", "iso8601"], 1, to_parts).folding(),
+    Named::new("$dateFromParts", FROM_PARTS, 0, from_parts).folding(),
 ];
 
 const FROM_PARTS: &[&str] = &[

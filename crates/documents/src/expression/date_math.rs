@@ -12,22 +12,10 @@ use crate::number::Number;
 const ADD: &[&str] = &["startDate", "unit", "amount", "timezone"];
 
 pub(super) const NAMED: &[Named] = &[
-    Named { name: "$dateAdd", parameters: ADD, required: 3, bare: false, run: add },
-    Named { name: "$dateSubtract", parameters: ADD, required: 3, bare: false, run: add },
-    Named {
-        name: "$dateDiff",
-        parameters: &["startDate", "endDate", "unit", "timezone", "startOfWeek"],
-        required: 3,
-        bare: false,
-        run: difference,
-    },
-    Named {
-        name: "$dateTrunc",
-        parameters: &["date", "unit", "binSize", "timezone", "startOfWeek"],
-        required: 2,
-        bare: false,
-        run: truncate,
-    },
+    Named::new("$dateAdd", ADD, 3, add).folding(),
+    Named::new("$dateSubtract", ADD, 3, add).folding(),
+    Named::new("$dateDiff", &["startDate", "endDate", "unit", "timezone", "startOfWeek"], 3, difference).folding(),
+    Named::new("$dateTrunc", &["date", "unit", "binSize", "timezone", "startOfWeek"], 2, truncate).folding(),
 ];
 
 /// A unit of time: milliseconds, or months where their length varies.

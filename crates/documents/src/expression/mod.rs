@@ -10,6 +10,7 @@ mod date;
 mod date_format;
 mod date_math;
 mod date_parse;
+mod fold;
 mod number_format;
 mod object;
 mod operators;
@@ -35,7 +36,6 @@ pub(crate) use arithmetic::binary;
 pub(crate) use array::SortBy;
 pub(crate) use parse::check_variable;
 pub(crate) use object::set_path as set_object_path;
-pub(crate) use path::follow;
 pub(crate) use summation::Summation;
 
 /// A computed value; `None` is a missing one.

@@ -14,9 +14,9 @@ pub(super) const OPERATORS: &[Operator] = &[
 ];
 
 pub(super) const NAMED: &[Named] = &[
-    Named { name: "$getField", parameters: &["field", "input"], required: 1, bare: true, run: get_field },
-    Named { name: "$setField", parameters: &["field", "input", "value"], required: 3, bare: false, run: set_field },
-    Named { name: "$unsetField", parameters: &["field", "input"], required: 2, bare: false, run: set_field },
+    Named::new("$getField", &["field", "input"], 1, get_field).bare(),
+    Named::new("$setField", &["field", "input", "value"], 3, set_field),
+    Named::new("$unsetField", &["field", "input"], 2, set_field),
 ];
 
 fn merge(name: &'static str, values: Vec<Value>) -> Result<Value> {

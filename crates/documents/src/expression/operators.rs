@@ -3,7 +3,7 @@
 use tandem_contract::Result;
 
 use super::{
-    Value, arithmetic, array, array_build, comparison, convert, date, date_math, object, rounding, set,
+    Expression, Value, arithmetic, array, array_build, comparison, convert, date, date_math, object, rounding, set,
     string, string_regex, string_search,
 };
 
@@ -25,7 +25,44 @@ pub(crate) struct Named {
     pub(super) required: usize,
     /// It also takes the first argument alone, without its name.
     pub(super) bare: bool,
+    /// It is computed at once when all arguments are constant, and fails then if it must.
+    pub(super) folds: bool,
+    /// Parameters that are no expressions.
+    pub(super) verbatim: &'static [&'static str],
+    /// What must hold of the arguments whatever the document is.
+    pub(super) check: Option<fn(&'static str, &[Option<Expression>]) -> Result<()>>,
     pub(super) run: fn(&'static str, Vec<Option<Value>>) -> Result<Value>,
+}
+
+impl Named {
+    /// An operator whose first `required` parameters must be given.
+    pub(super) const fn new(
+        name: &'static str,
+        parameters: &'static [&'static str],
+        required: usize,
+        run: fn(&'static str, Vec<Option<Value>>) -> Result<Value>,
+    ) -> Self {
+        Self { name, parameters, required, bare: false, folds: false, verbatim: &[], check: None, run }
+    }
+
+    pub(super) const fn bare(self) -> Self {
+        Self { bare: true, ..self }
+    }
+
+    pub(super) const fn folding(self) -> Self {
+        Self { folds: true, ..self }
+    }
+
+    pub(super) const fn verbatim(self, verbatim: &'static [&'static str]) -> Self {
+        Self { verbatim, ..self }
+    }
+
+    pub(super) const fn checked(
+        self,
+        check: fn(&'static str, &[Option<Expression>]) -> Result<()>,
+    ) -> Self {
+        Self { check: Some(check), ..self }
+    }
 }
 
 pub(super) const ANY: usize = usize::MAX;

@@ -2,7 +2,8 @@ use bson::{Bson, Document};
 use tandem_contract::Result;
 
 use super::operators::{self, Named, Operator};
-use super::{Expression, Names, Variable, control};
+use super::string_regex::RegexSearch;
+use super::{Expression, Names, Variable, control, fold};
 use crate::error::{invalid, not_supported};
 use crate::path::split_path;
 
@@ -11,7 +12,8 @@ pub(super) fn parse(value: &Bson, names: &Names) -> Result<Expression> {
         Bson::String(text) if text.starts_with('$') => parse_path(text, names),
         Bson::Document(document) => parse_document(document, names),
         Bson::Array(array) => {
-            Ok(Expression::Array(array.iter().map(|value| parse(value, names)).collect::<Result<_>>()?))
+            let elements = array.iter().map(|value| parse(value, names));
+            Ok(fold::array(elements.collect::<Result<_>>()?))
         }
         value => Ok(Expression::Literal(value.clone())),
     }
@@ -80,20 +82,23 @@ fn parse_document(document: &Document, names: &Names) -> Result<Expression> {
                 }
                 Ok((name.clone(), parse(value, names)?))
             });
-            Ok(Expression::Object(fields.collect::<Result<_>>()?))
+            Ok(fold::object(fields.collect::<Result<_>>()?))
         }
     }
 }
 
 fn parse_operator(name: &str, operand: &Bson, names: &Names) -> Result<Expression> {
     if let Some(operator) = operators::operator(name) {
-        return Ok(Expression::Call(operator, arguments(operator, operand, names)?));
+        return fold::call(operator, arguments(operator, operand, names)?);
     }
     if let Some(operator) = operators::named(name) {
         return named(operator, operand, names);
     }
     if let Some(control) = control::parse(name, operand, names)? {
-        return Ok(Expression::Control(Box::new(control)));
+        return control.fold();
+    }
+    if let Some(search) = RegexSearch::parse(name, operand, names)? {
+        return Ok(Expression::Search(Box::new(search)));
     }
     match name {
         "$literal" | "$const" => Ok(Expression::Literal(operand.clone())),
@@ -143,13 +148,26 @@ fn named(operator: &'static Named, operand: &Bson, names: &Names) -> Result<Expr
         if argument.is_none() && index < operator.required {
             return Err(invalid(format!("{} needs the parameter \"{parameter}\"", operator.name)));
         }
-        arguments.push(argument.map(|argument| parse(argument, names)).transpose()?);
+        let verbatim = operator.verbatim.contains(parameter);
+        let parse = |argument: &Bson| {
+            if verbatim { Ok(Expression::Literal(argument.clone())) } else { parse(argument, names) }
+        };
+        arguments.push(argument.map(parse).transpose()?);
     }
-    Ok(Expression::Named(operator, arguments))
+    finish_named(operator, arguments)
+}
+
+fn finish_named(operator: &'static Named, arguments: Vec<Option<Expression>>) -> Result<Expression> {
+    if let Some(check) = operator.check {
+        check(operator.name, &arguments)?;
+    }
+    let known = arguments.iter().flatten().all(fold::is_literal);
+    let expression = Expression::Named(operator, arguments);
+    if operator.folds && known { fold::evaluate(expression) } else { Ok(expression) }
 }
 
 fn bare(operator: &'static Named, value: &Bson, names: &Names) -> Result<Expression> {
     let mut arguments = vec![Some(parse(value, names)?)];
     arguments.resize_with(operator.parameters.len(), || None);
-    Ok(Expression::Named(operator, arguments))
+    finish_named(operator, arguments)
 }

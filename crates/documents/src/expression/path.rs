@@ -11,7 +11,7 @@ pub(super) fn in_document(document: &Document, path: &[String]) -> Value {
 }
 
 /// Follows a path of at least one part from a value.
-pub(crate) fn follow(value: &Bson, path: &[String]) -> Value {
+pub(super) fn follow(value: &Bson, path: &[String]) -> Value {
     match value {
         Bson::Document(document) => in_document(document, path),
         Bson::Array(array) => {

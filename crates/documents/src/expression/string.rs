@@ -22,9 +22,9 @@ pub(super) const OPERATORS: &[Operator] = &[
 ];
 
 pub(super) const NAMED: &[Named] = &[
-    Named { name: "$trim", parameters: &["input", "chars"], required: 1, bare: false, run: trim },
-    Named { name: "$ltrim", parameters: &["input", "chars"], required: 1, bare: false, run: trim },
-    Named { name: "$rtrim", parameters: &["input", "chars"], required: 1, bare: false, run: trim },
+    Named::new("$trim", &["input", "chars"], 1, trim).folding(),
+    Named::new("$ltrim", &["input", "chars"], 1, trim).folding(),
+    Named::new("$rtrim", &["input", "chars"], 1, trim).folding(),
 ];
 
 /// What `$trim` takes off when it is not told.

@@ -13,11 +13,11 @@ const PARAMETERS: &[&str] = &["input", "regex", "options"];
 const REPLACE: &[&str] = &["input", "find", "replacement"];
 
 pub(super) const NAMED: &[Named] = &[
-    Named { name: "$regexMatch", parameters: PARAMETERS, required: 2, bare: false, run: regex },
-    Named { name: "$regexFind", parameters: PARAMETERS, required: 2, bare: false, run: regex },
-    Named { name: "$regexFindAll", parameters: PARAMETERS, required: 2, bare: false, run: regex },
-    Named { name: "$replaceOne", parameters: REPLACE, required: 3, bare: false, run: replace },
-    Named { name: "$replaceAll", parameters: REPLACE, required: 3, bare: false, run: replace },
+    Named::new("$regexMatch", PARAMETERS, 2, regex),
+    Named::new("$regexFind", PARAMETERS, 2, regex),
+    Named::new("$regexFindAll", PARAMETERS, 2, regex),
+    Named::new("$replaceOne", REPLACE, 3, replace),
+    Named::new("$replaceAll", REPLACE, 3, replace),
 ];
 
 fn regex(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {

@@ -1,7 +1,7 @@
 use bson::Bson;
 use tandem_contract::Result;
 
-use crate::error::invalid;
+use crate::error::{invalid, not_supported};
 use crate::number::Number;
 
 /// A test of single bits of a number or of binary data.
@@ -26,21 +26,23 @@ impl Bits {
         Ok(Self { positions, wanted: name.ends_with("Set"), all: name.starts_with("$bitsAll") })
     }
 
-    pub(super) fn match_value(&self, value: &Bson) -> bool {
+    /// # Errors
+    /// `NotSupported` for decimals.
+    pub(super) fn match_value(&self, value: &Bson) -> Result<bool> {
         let test: Box<dyn Fn(u64) -> bool> = match value {
             Bson::Binary(binary) => Box::new(|position| {
                 let byte = usize::try_from(position / 8).ok().and_then(|index| binary.bytes.get(index));
                 byte.is_some_and(|byte| byte >> (position % 8) & 1 == 1)
             }),
-            Bson::Decimal128(_) => return false,
+            Bson::Decimal128(_) => return Err(not_supported("tests of the bits of decimals")),
             number => match Number::of(number).and_then(Number::to_exact_i64) {
                 // The sign extends for ever.
                 Some(number) => Box::new(move |position| number >> position.min(63) & 1 == 1),
-                None => return false,
+                None => return Ok(false),
             },
         };
         let fits = |position: &u64| test(*position) == self.wanted;
-        if self.all { self.positions.iter().all(fits) } else { self.positions.iter().any(fits) }
+        Ok(if self.all { self.positions.iter().all(fits) } else { self.positions.iter().any(fits) })
     }
 }
 

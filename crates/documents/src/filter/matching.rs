@@ -109,7 +109,7 @@ impl Test {
             (Self::Type(types), Some(value)) => types.contains(value),
             (Self::Exists, Some(_)) => true,
             (Self::Size(size), Some(Bson::Array(array))) => array.len() == *size,
-            (Self::Bits(bits), Some(value)) => bits.match_value(value),
+            (Self::Bits(bits), Some(value)) => bits.match_value(value)?,
             _ => false,
         };
         Ok(passed.then_some(None))

@@ -16,7 +16,6 @@ use crate::expression::{Names, Scope};
 
 use matching::Positions;
 pub(crate) use node::{Comparison, Node, Test as NodeTest};
-pub(crate) use parse::is_operators;
 pub use predicates::{Predicate, Test};
 
 /// A parsed filter.
@@ -25,6 +24,9 @@ pub struct Filter {
     root: Node,
     now: Option<DateTime>,
 }
+
+/// What positional `$` is refused with: MongoDB leaves open which of several arrays it means.
+pub(crate) const AMBIGUOUS: &str = "positional $ unless the filter matches through exactly one array";
 
 /// What a match found besides that it is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -83,7 +83,7 @@ fn parse_path(name: &str, value: &Bson) -> Result<Option<Node>> {
 
 /// Whether a document holds operators rather than being a value: its first name starts with `$`. A
 /// database reference (`$ref` and `$id`) is a value.
-pub(crate) fn is_operators(document: &Document) -> bool {
+pub(super) fn is_operators(document: &Document) -> bool {
     let reference = document.contains_key("$ref") && document.contains_key("$id");
     document.keys().next().is_some_and(|first| first.starts_with('$')) && !reference
 }

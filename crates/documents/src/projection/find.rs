@@ -1,10 +1,10 @@
-//! What only the projections of queries can do: `$slice`, `$elemMatch` and positional `$`.
+//! What queries do to arrays after a projection: `$slice` and positional `$`.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document};
 use tandem_contract::Result;
 
-use crate::error::invalid;
-use crate::expression::Scope;
+use crate::error::{invalid, not_supported};
+use crate::filter::AMBIGUOUS;
 use crate::filter::Filter;
 use crate::number::Number;
 use crate::path::split_path;
@@ -13,7 +13,6 @@ use crate::slice::slice_of;
 #[derive(Clone, Debug)]
 pub(super) enum FindPart {
     Slice { path: Vec<String>, first: i64, length: Option<usize> },
-    ElementMatch { field: String, filter: Filter },
     Positional(Vec<String>),
 }
 
@@ -37,40 +36,17 @@ impl FindPart {
         }
     }
 
-    pub(super) fn element_match(path: &str, operand: &Bson) -> Result<Self> {
-        if path.contains('.') {
-            return Err(invalid("$elemMatch in a projection takes a field, not a dotted path"));
-        }
-        let filter = Filter::parse(&doc! { path: { "$elemMatch": operand.clone() } })?;
-        Ok(Self::ElementMatch { field: path.to_owned(), filter })
-    }
-
-    /// Whether the path itself is to be included, rather than what this computes.
-    pub(super) fn includes_path(&self) -> bool {
-        !matches!(self, Self::ElementMatch { .. })
-    }
-
     pub(super) fn apply(
         &self,
         document: &Document,
         projected: &mut Document,
         filter: Option<&Filter>,
-        scope: &Scope<'_>,
     ) -> Result<()> {
         match self {
             Self::Slice { path, first, length } => slice_path(projected, path, *first, *length),
-            Self::ElementMatch { field, filter } => {
-                projected.remove(field);
-                let Some(Bson::Array(array)) = document.get(field) else { return Ok(()) };
-                if let Some(index) = filter.element_position(scope)? {
-                    projected.insert(field.clone(), vec![array[index].clone()]);
-                }
-            }
             Self::Positional(path) => {
-                let none = || invalid("Positional $ needs one array element that the filter matched");
                 let found = filter.map(|filter| filter.find(document)).transpose()?.flatten();
-                let position = found.and_then(|found| found.array_position).ok_or_else(none)?;
-                keep_position(projected, path, position)?;
+                keep_position(projected, path, found.and_then(|found| found.array_position))?;
             }
         }
         Ok(())
@@ -90,10 +66,11 @@ fn slice_path(document: &mut Document, path: &[String], first: i64, length: Opti
 }
 
 /// Leaves of the first array on the path only the element at a position.
-fn keep_position(document: &mut Document, path: &[String], position: usize) -> Result<()> {
+fn keep_position(document: &mut Document, path: &[String], position: Option<usize>) -> Result<()> {
     let Some((name, rest)) = path.split_first() else { return Ok(()) };
     match document.get_mut(name) {
         Some(Bson::Array(array)) => {
+            let position = position.ok_or_else(|| not_supported(AMBIGUOUS))?;
             let element = array.get(position).cloned();
             let element = element.ok_or_else(|| invalid("Positional $ points past the end of the array"))?;
             *array = vec![element];

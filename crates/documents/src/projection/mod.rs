@@ -22,7 +22,7 @@ pub(crate) use parse::parse_added_fields;
 pub struct Projection {
     mode: Mode,
     tree: Tree,
-    /// `$slice`, `$elemMatch` and positional `$`, which only queries know.
+    /// `$slice` and positional `$`, which only queries know.
     find: Vec<FindPart>,
     now: Option<DateTime>,
 }
@@ -74,7 +74,7 @@ impl Projection {
         let scope = Scope::new(document, self.now);
         let mut projected = self.apply_in(&scope)?;
         for part in &self.find {
-            part.apply(document, &mut projected, filter, &scope)?;
+            part.apply(document, &mut projected, filter)?;
         }
         Ok(projected)
     }
@@ -84,7 +84,7 @@ impl Projection {
         let document = scope.root();
         let mut projected = match self.mode {
             Mode::Include => self.tree.include(document),
-            Mode::Exclude => return Ok(self.tree.exclude(document)),
+            Mode::Exclude => self.tree.exclude(document),
             Mode::Add => document.clone(),
         };
         if self.tree.computes() {

@@ -1,4 +1,4 @@
-use bson::{Bson, Document};
+use bson::{Bson, Document, doc};
 use tandem_contract::Result;
 
 use super::find::FindPart;
@@ -7,6 +7,7 @@ use super::{Mode, Projection};
 use crate::depth::check_depth;
 use crate::error::{invalid, not_supported};
 use crate::expression::{Expression, Names};
+use crate::filter::Filter;
 use crate::number::Number;
 use crate::path::{check_path, split_path};
 
@@ -15,6 +16,7 @@ enum Item {
     Include,
     Exclude,
     Compute(Expression),
+    ElementMatch(Filter),
     Find(FindPart),
 }
 
@@ -47,13 +49,15 @@ pub(crate) fn parse_added_fields(fields: &Document, names: &Names) -> Result<Pro
 fn add_level(prefix: &str, fields: &Document, names: &Names, tree: &mut Tree) -> Result<()> {
     for (name, value) in fields {
         let path = joined(prefix, name)?;
+        if !prefix.is_empty() && name.contains('.') {
+            return Err(invalid(format!("\"{name}\" inside \"{prefix}\" must not be a dotted path")));
+        }
         match value {
             Bson::Document(inner) if !is_expression(inner) => {
                 if inner.is_empty() {
-                    tree.insert(&split_path(&path), Branch::Compute(Expression::Literal(value.clone())))?;
-                } else {
-                    add_level(&path, inner, names, tree)?;
+                    return Err(invalid(format!("$addFields of \"{path}\" must not be an empty document")));
                 }
+                add_level(&path, inner, names, tree)?;
             }
             value => {
                 tree.insert(&split_path(&path), Branch::Compute(Expression::parse(value, names)?))?;
@@ -145,7 +149,11 @@ impl Parser<'_> {
                 }
             }
             Some((name, operand)) if self.find && name == "$elemMatch" && operator.len() == 1 => {
-                FindPart::element_match(path, operand).map(Item::Find)
+                if path.contains('.') {
+                    return Err(invalid("$elemMatch in a projection takes a field, not a dotted path"));
+                }
+                let filter = Filter::parse(&doc! { path: { "$elemMatch": operand.clone() } })?;
+                Ok(Item::ElementMatch(filter))
             }
             _ => Expression::parse(value, self.names).map(Item::Compute),
         }
@@ -154,18 +162,20 @@ impl Parser<'_> {
     fn finish(self) -> Result<Projection> {
         let mode = self.mode()?;
         let (mut tree, mut find) = (Tree::default(), Vec::new());
-        let mut id_given = false;
+        let (mut id_given, mut paths) = (false, Tree::default());
         for (path, item) in self.items {
             id_given |= path == "_id" || path.starts_with("_id.");
             let parts = split_path(&path);
+            paths.insert(&parts, Branch::Include)?;
             match item {
                 Item::Include if mode == Mode::Exclude => {}
                 Item::Exclude if mode == Mode::Include => {}
                 Item::Include => tree.insert(&parts, Branch::Include)?,
                 Item::Exclude => tree.insert(&parts, Branch::Exclude)?,
                 Item::Compute(expression) => tree.insert(&parts, Branch::Compute(expression))?,
+                Item::ElementMatch(filter) => tree.insert(&parts, Branch::ElementMatch(Box::new(filter)))?,
                 Item::Find(part) => {
-                    if mode == Mode::Include && part.includes_path() {
+                    if mode == Mode::Include {
                         tree.insert(&parts, Branch::Include)?;
                     }
                     find.push(part);
@@ -180,11 +190,15 @@ impl Parser<'_> {
 
     /// Whether fields are included or excluded, which all but `_id` must agree on.
     fn mode(&self) -> Result<Mode> {
-        let mut mode = None;
+        let (mut mode, mut matches) = (None, false);
         for (path, item) in &self.items {
             let wanted = match item {
                 Item::Include | Item::Exclude if path == "_id" => continue,
                 Item::Find(FindPart::Slice { .. }) => continue,
+                Item::ElementMatch(_) => {
+                    matches = true;
+                    continue;
+                }
                 Item::Exclude => Mode::Exclude,
                 Item::Include | Item::Compute(_) | Item::Find(_) => Mode::Include,
             };
@@ -195,6 +209,9 @@ impl Parser<'_> {
         let id = self.items.iter().find(|(path, _)| path == "_id").map(|(_, item)| item);
         Ok(mode.unwrap_or(match id {
             Some(Item::Include) => Mode::Include,
+            _ if matches && self.items.iter().all(|(_, item)| matches!(item, Item::ElementMatch(_))) => {
+                Mode::Include
+            }
             _ => Mode::Exclude,
         }))
     }

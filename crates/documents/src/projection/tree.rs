@@ -3,6 +3,7 @@ use tandem_contract::Result;
 
 use crate::error::invalid;
 use crate::expression::{Expression, Scope};
+use crate::filter::Filter;
 
 /// The paths of a projection, by their first parts, in the order they were given.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) enum Branch {
     Include,
     Exclude,
     Compute(Expression),
+    /// The first element that matches, as an array.
+    ElementMatch(Box<Filter>),
     Nested(Tree),
 }
 
@@ -26,7 +29,7 @@ impl Tree {
     /// `InvalidArgument` when the path is there already, or is the start of one that is.
     pub(super) fn insert(&mut self, path: &[String], branch: Branch) -> Result<()> {
         let Some((first, rest)) = path.split_first() else { return Ok(()) };
-        self.computes |= matches!(branch, Branch::Compute(_));
+        self.computes |= matches!(branch, Branch::Compute(_) | Branch::ElementMatch(_));
         let existing = self.branches.iter_mut().find(|(name, _)| name == first);
         match (existing, rest.is_empty()) {
             (Some((_, Branch::Nested(tree))), false) => tree.insert(rest, branch),
@@ -57,8 +60,9 @@ impl Tree {
         let kept = document.iter().filter_map(|(name, value)| {
             let value = match self.get(name)? {
                 Branch::Include => value.clone(),
-                Branch::Nested(tree) => tree.include_value(value)?,
-                Branch::Exclude | Branch::Compute(_) => return None,
+                // What is computed later keeps the place of a value that has no named field.
+                Branch::Nested(tree) => tree.include_value(value).or_else(|| tree.placeholder())?,
+                Branch::Exclude | Branch::Compute(_) | Branch::ElementMatch(_) => return None,
             };
             Some((name.clone(), value))
         });
@@ -70,10 +74,15 @@ impl Tree {
         match value {
             Bson::Document(document) => Some(Bson::Document(self.include(document))),
             Bson::Array(array) => {
-                Some(Bson::Array(array.iter().filter_map(|element| self.include_value(element)).collect()))
+                let kept = array.iter().filter_map(|element| self.include_value(element).or_else(|| self.placeholder()));
+                Some(Bson::Array(kept.collect()))
             }
             _ => None,
         }
+    }
+
+    fn placeholder(&self) -> Option<Bson> {
+        self.computes.then_some(Bson::Null)
     }
 
     /// All but the fields that are named.
@@ -102,21 +111,22 @@ impl Tree {
     /// Sets the computed fields; one that is missing goes away.
     pub(super) fn compute(&self, document: &mut Document, scope: &Scope<'_>) -> Result<()> {
         for (name, branch) in &self.branches {
-            match branch {
-                Branch::Compute(expression) => match expression.evaluate(scope)? {
-                    Some(value) => {
-                        document.insert(name.clone(), value);
-                    }
-                    None => {
-                        document.remove(name);
-                    }
-                },
+            let value = match branch {
+                Branch::Compute(expression) => expression.evaluate(scope)?,
+                Branch::ElementMatch(filter) => first_match(name, filter, scope)?,
                 Branch::Nested(tree) if tree.computes => {
                     let value = document.get_mut(name).map(std::mem::take);
-                    let value = tree.compute_value(value, scope)?;
+                    Some(tree.compute_value(value, scope)?)
+                }
+                _ => continue,
+            };
+            match value {
+                Some(value) => {
                     document.insert(name.clone(), value);
                 }
-                _ => {}
+                None => {
+                    document.remove(name);
+                }
             }
         }
         Ok(())
@@ -135,4 +145,10 @@ impl Tree {
         self.compute(&mut document, scope)?;
         Ok(Bson::Document(document))
     }
+}
+
+fn first_match(name: &str, filter: &Filter, scope: &Scope<'_>) -> Result<Option<Bson>> {
+    let Some(Bson::Array(array)) = scope.root().get(name) else { return Ok(None) };
+    let position = filter.element_position(scope)?;
+    Ok(position.and_then(|position| array.get(position)).map(|element| Bson::Array(vec![element.clone()])))
 }

@@ -507,11 +507,7 @@ impl Translator<'_> {
         let Some(next) = self.take() else { return Err(self.wrong("a class is not closed")) };
         match self.class_item(next, items)? {
             Some(character) => Ok(Some(character)),
-            // `a-\d` is three items in PCRE.
-            None => {
-                items.push_str("\\-");
-                Ok(None)
-            }
+            None => Err(self.wrong("a range of a class ends with a set")),
         }
     }
 }

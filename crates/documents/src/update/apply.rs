@@ -8,18 +8,20 @@ use super::arrays::pad_and_push;
 use super::modifier::{Effect, Modifier};
 use super::tree::{Part, Tree};
 use super::{Operators, UpdateContext};
-use crate::error::invalid;
+use crate::error::{invalid, not_supported};
+use crate::filter::AMBIGUOUS;
 
-/// Applies update operators to a document.
+/// Applies update operators to a document; tells too whether it counts as modified even if it is as
+/// before.
 pub(super) fn apply(
     operators: &Operators,
     array_filters: &ArrayFilters,
     document: Document,
     context: &UpdateContext,
-) -> Result<Document> {
+) -> Result<(Document, bool)> {
     let renamed = operators.sources.iter().map(|source| rename_source(&document, source));
     let renamed = renamed.collect::<Result<Vec<_>>>()?;
-    let mut applier = Applier { array_filters, context, renamed, path: Vec::new() };
+    let mut applier = Applier { array_filters, context, renamed, path: Vec::new(), touched: false };
     let changed = match applier.change(&operators.tree, Bson::Document(document))? {
         Effect::Value(Bson::Document(changed)) => changed,
         _ => Document::new(),
@@ -30,7 +32,7 @@ pub(super) fn apply(
             remove(&mut changed, source);
         }
     }
-    Ok(changed)
+    Ok((changed, applier.touched))
 }
 
 /// The value that `$rename` moves; arrays on the way are an error.
@@ -63,6 +65,7 @@ struct Applier<'a> {
     context: &'a UpdateContext,
     renamed: Vec<Option<Bson>>,
     path: Vec<String>,
+    touched: bool,
 }
 
 impl Applier<'_> {
@@ -72,7 +75,10 @@ impl Applier<'_> {
             Tree::Leaf(Modifier::Rename(source)) => {
                 Ok(Effect::Value(self.renamed[*source].clone().unwrap_or(value)))
             }
-            Tree::Leaf(modifier) => modifier.change(value, &self.path.join("."), self.context),
+            Tree::Leaf(modifier) => {
+                self.touched |= modifier.always_modifies();
+                modifier.change(value, &self.path.join("."), self.context)
+            }
             Tree::Fields { fields, positional } => {
                 let merged = self.with_positional(fields, positional.as_deref())?;
                 self.fields(merged.as_ref().unwrap_or(fields), value).map(Effect::Value)
@@ -91,9 +97,7 @@ impl Applier<'_> {
         positional: Option<&Tree>,
     ) -> Result<Option<BTreeMap<Part, Tree>>> {
         let Some(positional) = positional else { return Ok(None) };
-        let position = self.context.array_position.ok_or_else(|| {
-            invalid("Positional $ needs a filter that matched through exactly one array")
-        })?;
+        let position = self.context.array_position.ok_or_else(|| not_supported(AMBIGUOUS))?;
         let mut merged = Tree::Fields { fields: fields.clone(), positional: None };
         let mut path = self.path.clone();
         let only = BTreeMap::from([(Part(position.to_string()), positional.clone())]);
@@ -150,7 +154,10 @@ impl Applier<'_> {
         *slot = match self.change(tree, value)? {
             Effect::Value(value) => value,
             // The other elements keep their places.
-            Effect::Nothing => Bson::Null,
+            Effect::Nothing => {
+                self.touched = true;
+                Bson::Null
+            }
         };
         Ok(())
     }
@@ -202,7 +209,10 @@ impl Applier<'_> {
                 None => element,
                 Some(tree) => match self.change(&tree, element)? {
                     Effect::Value(value) => value,
-                    Effect::Nothing => Bson::Null,
+                    Effect::Nothing => {
+                        self.touched = true;
+                        Bson::Null
+                    }
                 },
             });
             self.path.pop();

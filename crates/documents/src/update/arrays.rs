@@ -41,6 +41,10 @@ impl Push {
         Ok(push)
     }
 
+    pub(super) fn always_modifies(&self) -> bool {
+        !self.values.is_empty() || self.sort.is_some()
+    }
+
     /// Inserts, then sorts, then cuts.
     pub(super) fn apply(&self, mut array: Vec<Bson>) -> Vec<Bson> {
         let length = array.len();
@@ -110,7 +114,7 @@ pub(super) enum Pull {
 impl Pull {
     pub(super) fn parse(operand: &Bson) -> Result<Self> {
         Ok(match operand {
-            Bson::Document(condition) if crate::filter::is_operators(condition) => {
+            Bson::Document(condition) if starts_with_operator(condition) => {
                 Self::Operators(Filter::parse(&doc! { "": condition.clone() })?)
             }
             Bson::Document(condition) => Self::Documents(Filter::parse(condition)?),
@@ -153,6 +157,16 @@ impl Pull {
             Self::Pattern(pattern) => pattern.matches(element),
         }
     }
+}
+
+/// Whether a condition is about the elements themselves. `$not` and the logical operators are not
+/// among what makes it so.
+fn starts_with_operator(condition: &Document) -> bool {
+    const OPERATORS: [&str; 20] = [
+        "$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$in", "$nin", "$exists", "$type", "$size", "$mod", "$all",
+        "$elemMatch", "$regex", "$options", "$bitsAllSet", "$bitsAllClear", "$bitsAnySet", "$bitsAnyClear",
+    ];
+    condition.keys().next().is_some_and(|first| OPERATORS.contains(&first.as_str()))
 }
 
 /// Elements an array may be padded with at once (MongoDB's limit).

@@ -100,43 +100,43 @@ impl Update {
         matches!(&self.change, Change::Operators(operators) if operators.positional)
     }
 
-    /// Changes a document; tells whether it is different now. On an error the document is as it was.
+    /// Changes a document; tells whether it counts as modified: it is different now, or an operator
+    /// such as `$push` always counts. On an error the document is as it was.
     ///
     /// # Errors
     /// `InvalidArgument` when an operator does not fit the value it meets, when `_id` would change,
     /// or when the document would become too large or too deep.
     pub fn apply(&self, document: &mut Document, context: &UpdateContext) -> Result<bool> {
-        let mut changed = self.changed(document, context)?;
-        keep_id_first(&mut changed);
-        check_document(&changed)?;
-        let modified = !identical_documents(document, &changed);
-        *document = changed;
-        Ok(modified)
-    }
-
-    fn changed(&self, document: &Document, context: &UpdateContext) -> Result<Document> {
-        match &self.change {
+        let (mut changed, always) = match &self.change {
             Change::Operators(operators) => {
                 let changed = apply::apply(operators, &self.array_filters, document.clone(), context)?;
-                check_id(document, &changed, crate::identical::identical)?;
-                Ok(changed)
+                check_id(document, &changed.0, crate::identical::identical)?;
+                changed
             }
             Change::Pipeline(stages) => {
                 let scope = Scope::new(document, Some(context.date()));
-                replaced(document, stages.run_update(document, scope)?)
+                replaced(document, stages.run_update(document, scope)?)?
             }
-            Change::Replacement(replacement) => replaced(document, replacement.clone()),
-        }
+            Change::Replacement(replacement) => replaced(document, replacement.clone())?,
+        };
+        keep_id_first(&mut changed);
+        check_document(&changed)?;
+        let modified = always || !identical_documents(document, &changed);
+        *document = changed;
+        Ok(modified)
     }
 }
 
-/// A whole new document in place of another: `_id` stays when the new one has none.
-fn replaced(before: &Document, mut after: Document) -> Result<Document> {
+/// A whole new document in place of another: `_id` stays when the new one has none, and then the
+/// document counts as modified.
+fn replaced(before: &Document, mut after: Document) -> Result<(Document, bool)> {
+    let mut always = false;
     if let (Some(id), false) = (before.get("_id"), after.contains_key("_id")) {
         after.insert("_id", id.clone());
+        always = true;
     }
     check_id(before, &after, |left, right| compare(left, right).is_eq())?;
-    Ok(after)
+    Ok((after, always))
 }
 
 fn check_id(before: &Document, after: &Document, same: fn(&Bson, &Bson) -> bool) -> Result<()> {

@@ -104,6 +104,11 @@ impl Modifier {
         }))
     }
 
+    /// Whether the document counts as modified even when the value stays as it is.
+    pub(super) fn always_modifies(&self) -> bool {
+        matches!(self, Self::Push(push) if push.always_modifies())
+    }
+
     /// The value where there was none.
     pub(super) fn create(&self, context: &UpdateContext) -> Result<Effect> {
         Ok(Effect::Value(match self {

@@ -46,6 +46,9 @@ fn rename(parsed: &mut Operators, path: &str, source: Vec<String>, target: &Bson
     if source.iter().chain(&parts).any(|part| part.starts_with('$')) {
         return Err(invalid(format!("$rename takes no positional path (\"{path}\" to \"{target}\")")));
     }
+    if source[0] == "_id" || parts[0] == "_id" {
+        return Err(invalid("$rename cannot take or give the immutable field \"_id\""));
+    }
     if source.starts_with(&parts) || parts.starts_with(&source) {
         return Err(invalid(format!("$rename of \"{path}\" to \"{target}\": neither may hold the other")));
     }

@@ -4,7 +4,7 @@ use bson::{Bson, Document};
 use tandem_contract::Result;
 
 use super::{Change, Update, UpdateContext};
-use crate::error::invalid;
+use crate::error::{invalid, not_supported};
 use crate::expression::set_object_path;
 use crate::filter::{Comparison, Filter, Node, NodeTest};
 
@@ -25,7 +25,7 @@ pub fn upsert_document(filter: &Filter, update: &Update, context: &UpdateContext
     for (path, value) in equalities {
         let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
         if parts.iter().any(|part| part.is_empty() || part.starts_with('$')) {
-            return Err(invalid(format!("An upsert cannot set the path \"{path}\" of its filter")));
+            return Err(not_supported(format!("the path \"{path}\" in the filter of an upsert")));
         }
         set_object_path(&mut document, &parts, value.clone());
     }
@@ -45,6 +45,9 @@ fn collect<'a>(node: &'a Node, only_id: bool, out: &mut BTreeMap<String, &'a Bso
         Node::Path { path, test: NodeTest::Compare(Comparison::Equal, value) } => {
             if only_id && path[0] != "_id" {
                 return Ok(());
+            }
+            if only_id && path.len() > 1 {
+                return Err(invalid("The filter of an upsert by replacement must give \"_id\" as a whole"));
             }
             let path = path.join(".");
             let within = |inner: &str, outer: &str| {

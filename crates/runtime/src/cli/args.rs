@@ -15,7 +15,7 @@ Exit codes:
 
 /// A self-hosted runtime for JavaScript and TypeScript cloud functions.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "tandem", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

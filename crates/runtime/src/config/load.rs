@@ -140,7 +140,7 @@ impl Reader<'_> {
             }
             let value = entry.clone();
             if let Err(error) = (settings.check)(&value) {
-                self.explain(&[port.section(), name], error);
+                self.explain(&[port.section(), name], *error);
             } else if name == backend.name {
                 backend.settings = Settings::new(value.deserialize().unwrap_or_default());
             }

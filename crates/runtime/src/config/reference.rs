@@ -26,7 +26,8 @@ pub fn json_schema(registry: &Registry) -> Value {
             properties[name] = match (port.settings(name), port.feature(name)) {
                 (Some(settings), _) => {
                     let mut schema = (settings.schema)(&mut generator).to_value();
-                    let defaults = (settings.defaults)().and_then(|value| value.deserialize::<Value>());
+                    let defaults =
+                        (settings.defaults)().ok().and_then(|value| value.deserialize::<Value>().ok());
                     give_defaults(&mut schema, &defaults.unwrap_or_default());
                     schema
                 }

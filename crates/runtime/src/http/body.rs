@@ -178,7 +178,9 @@ fn form(body: &[u8]) -> Result<Payload> {
 fn text(content_type: &str, body: Bytes) -> Result<Payload> {
     let charset = content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_ascii_lowercase())
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches('"').to_ascii_lowercase())
     });
     match charset.as_deref() {
         None | Some("utf-8" | "utf8" | "us-ascii") => match String::from_utf8(body.into()) {

@@ -101,7 +101,8 @@ pub fn response(error: &Error, request_id: &str) -> Response<Body> {
             tracing::debug!(request_id, code, message, detail, "request refused");
         }
     }
-    let body = ErrorBody { error: error.message(), code: kind.code(), request_id, location: error.location() };
+    let body =
+        ErrorBody { error: error.message(), code: kind.code(), request_id, location: error.location() };
     // Strings and numbers in memory: nothing there can fail to be written.
     let body = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = Response::new(Body::from(body));

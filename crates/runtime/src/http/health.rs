@@ -79,7 +79,8 @@ impl Health {
     async fn ask(&self, check: &Check) -> (&'static str, Answer) {
         let started = self.clock.monotonic();
         let answer = tokio::time::timeout(PING_WITHIN, (check.ping)()).await;
-        let ms = self.clock.monotonic().saturating_duration_since(started).as_secs_f64() * 1e3;
+        let elapsed = self.clock.monotonic().saturating_duration_since(started);
+        let ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
         let error = match answer {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),

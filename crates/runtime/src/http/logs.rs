@@ -50,7 +50,9 @@ fn list(server: &Server, parts: &Parts) -> Result<Response<Body>, Refusal> {
     let limit = page_limit(parts)?;
     let function = parameter(parts, "function");
     let after = parameter(parts, "after")
-        .map(|text| text.parse::<u64>().map_err(|_| Refusal::bad_request("after takes a `cursor` of a page before")))
+        .map(|text| {
+            text.parse::<u64>().map_err(|_| Refusal::bad_request("after takes a `cursor` of a page before"))
+        })
         .transpose()?;
     // Read before the records: whatever is added meanwhile comes with the next page.
     let newest = ring.newest();

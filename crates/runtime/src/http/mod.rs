@@ -143,7 +143,8 @@ async fn unknown(State(server): State<Arc<Server>>, request: Request<Body>) -> R
     let request_id = server.request_ids.of(&parts.headers);
     body::discard(body, &parts.headers);
     let path = parts.uri.path();
-    Refusal::from(Error::new(ErrorKind::NotFound, format!("There is nothing at {path}"))).into_response(&request_id)
+    Refusal::from(Error::new(ErrorKind::NotFound, format!("There is nothing at {path}")))
+        .into_response(&request_id)
 }
 
 /// Runs a handler of the management API: gives the request its id, checks the token, and makes

@@ -70,7 +70,10 @@ struct Target {
 
 fn verify(server: &Server, parts: &Parts, method: PresignMethod) -> PortResult<Target> {
     let Some(signed_urls) = &server.signed_urls else {
-        return Err(Error::new(ErrorKind::NotFound, "This server signs no URLs: the blob store signs its own"));
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "This server signs no URLs: the blob store signs its own",
+        ));
     };
     let forbidden = || Error::new(ErrorKind::Forbidden, "The signed URL is not valid");
     let path = parts.uri.path().strip_prefix("/objects/").ok_or_else(forbidden)?;
@@ -121,7 +124,8 @@ fn too_large() -> Error {
 
 async fn read(server: &Server, parts: &Parts) -> Result<Response<Body>, Refusal> {
     let Target { bucket, key } = verify(server, parts, PresignMethod::Get)?;
-    let missing = || Error::new(ErrorKind::NotFound, format!("There is no object {key:?} in bucket {bucket}"));
+    let missing =
+        || Error::new(ErrorKind::NotFound, format!("There is no object {key:?} in bucket {bucket}"));
     let mut range = text(&parts.headers, &RANGE).and_then(parse_range);
     let conditional = parts.headers.contains_key(IF_NONE_MATCH) || parts.headers.contains_key(IF_RANGE);
     if parts.method == Method::HEAD || conditional || range.is_some() {
@@ -203,9 +207,10 @@ fn parse_range(header: &str) -> Option<BlobRange> {
 
 fn names_tag(headers: &HeaderMap, name: &HeaderName, meta: &BlobMeta) -> bool {
     let Some(value) = text(headers, name) else { return false };
-    value.split(',').map(str::trim).any(|tag| {
-        tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == meta.etag
-    })
+    value
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/").trim_matches('"') == meta.etag)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

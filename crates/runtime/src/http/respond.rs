@@ -22,8 +22,13 @@ pub(super) fn respond(run: Run, outcome: Outcome, permit: Permit, header_limit: 
     let Outcome { result, logs, dropped_logs, elapsed } = outcome;
     let request_id = run.invocation().input.request_id.clone();
     let reply = result.and_then(|reply| Head::of(&reply).map(|head| (head, reply)));
-    let mut end =
-        RunEnd { error: reply.as_ref().err().map(Error::kind), status: None, elapsed, lines: logs, dropped: dropped_logs };
+    let mut end = RunEnd {
+        error: reply.as_ref().err().map(Error::kind),
+        status: None,
+        elapsed,
+        lines: logs,
+        dropped: dropped_logs,
+    };
     let log_value = log_header::encode(&end.lines, end.dropped, &request_id, header_limit);
     let mut response = match reply {
         Err(error) => {
@@ -35,11 +40,9 @@ pub(super) fn respond(run: Run, outcome: Outcome, permit: Permit, header_limit: 
         Ok((head, reply)) => {
             end.status = Some(head.status.as_u16());
             let body = match reply {
-                Reply::Stream { body, .. } if head.has_body() => Body::from_stream(Streaming {
-                    body,
-                    run: Some((run, end)),
-                    _permit: permit,
-                }),
+                Reply::Stream { body, .. } if head.has_body() => {
+                    Body::from_stream(Streaming { body, run: Some((run, end)), _permit: permit })
+                }
                 Reply::Stream { .. } => {
                     run.end(end);
                     Body::empty()
@@ -107,7 +110,9 @@ impl Head {
                 continue;
             }
             let value = from_latin1(value).ok_or_else(|| {
-                refused(format!("The response header {name:?} has a value with characters that cannot be sent"))
+                refused(format!(
+                    "The response header {name:?} has a value with characters that cannot be sent"
+                ))
             })?;
             headers.append(parsed, value);
         }

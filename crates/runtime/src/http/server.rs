@@ -17,7 +17,8 @@ use super::{Dispatch, Server};
 /// Headers of a request; more are answered with 431.
 const MAX_HEADERS: usize = 100;
 
-/// Bytes of a request's line and headers; more are answered with 431.
+/// Bytes of a request's line and headers; more are answered with 431. hyper looks after each read,
+/// so that up to as much again passes when it comes in one piece.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// How long a client may take to send them, and how long a connection may be idle.

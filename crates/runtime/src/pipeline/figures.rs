@@ -7,7 +7,9 @@ use crate::metrics::Figure;
 pub(super) fn register(pipeline: &Arc<Pipeline>) {
     // The pipeline holds the metrics: a strong reference here would keep both for ever.
     let weak = Arc::downgrade(pipeline);
-    pipeline.metrics.register_source(move || Weak::upgrade(&weak).map_or_else(Vec::new, |pipeline| figures(&pipeline)));
+    pipeline
+        .metrics
+        .register_source(move || Weak::upgrade(&weak).map_or_else(Vec::new, |pipeline| figures(&pipeline)));
 }
 
 fn figures(pipeline: &Pipeline) -> Vec<Figure> {
@@ -15,7 +17,11 @@ fn figures(pipeline: &Pipeline) -> Vec<Figure> {
     let counter = |name, help, value| Figure { name, help, value, monotonic: true };
     let engine = pipeline.engine.metrics();
     vec![
-        gauge("in_flight", "Invocations over HTTP that were admitted and run", pipeline.admission.in_flight() as u64),
+        gauge(
+            "in_flight",
+            "Invocations over HTTP that were admitted and run",
+            pipeline.admission.in_flight() as u64,
+        ),
         gauge("queued", "Invocations over HTTP that wait for admission", pipeline.admission.waiting() as u64),
         gauge("cached_functions", "Functions held ready to run", pipeline.resolver.len() as u64),
         gauge("log_records", "Invocations whose lines are kept", pipeline.logs.len() as u64),

@@ -1,6 +1,4 @@
-use tandem_contract::{
-    Error, ErrorKind, Expected, Function, FunctionDraft, FunctionName, Language, Result,
-};
+use tandem_contract::{Error, ErrorKind, Expected, Function, FunctionDraft, FunctionName, Language, Result};
 
 use super::Pipeline;
 use super::assemble::find_cycle;

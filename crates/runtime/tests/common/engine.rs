@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::json;
 use tandem_contract::{
-    EngineMetrics, Error, ErrorKind, Invocation, Invoker, JsEngine, Level, Outcome, Payload, Program, Reply, Result,
+    EngineMetrics, Error, ErrorKind, Invocation, Invoker, JsEngine, Level, Outcome, Payload, Program, Reply,
+    Result,
 };
 
 /// Runs the words between `<<` and `>>` in a module's text, one after the other, `;` between them:
@@ -65,7 +66,8 @@ async fn run(
     invoker: Option<Arc<dyn Invoker>>,
 ) -> Result<Reply> {
     let code = &program.modules[0].code;
-    let words = code.split_once("<<").and_then(|(_, rest)| rest.split_once(">>")).map_or("", |(words, _)| words);
+    let words =
+        code.split_once("<<").and_then(|(_, rest)| rest.split_once(">>")).map_or("", |(words, _)| words);
     let print = |text: &str| invocation.console.print(Level::Info, text);
     for word in words.split(';') {
         let (verb, rest) = word.trim().split_once(' ').unwrap_or((word.trim(), ""));

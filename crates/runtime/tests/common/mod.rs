@@ -170,7 +170,8 @@ pub(crate) fn header(response: &Response, name: &str) -> String {
 }
 
 pub(crate) fn lines(response: &Response) -> Vec<String> {
-    let packed = base64::engine::general_purpose::STANDARD.decode(header(response, "x-function-logs")).unwrap();
+    let packed =
+        base64::engine::general_purpose::STANDARD.decode(header(response, "x-function-logs")).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
     serde_json::from_str(&text).unwrap()

@@ -85,7 +85,7 @@ pub(crate) fn open_file(folder: impl AsFd, name: &str) -> Result<Option<(File, u
         Err(error) => return Err(io_error("open", &error.into())),
     };
     let metadata = file.metadata().map_err(|error| io_error("read", &error))?;
-    Ok(metadata.is_file().then(|| (file, metadata.len())))
+    Ok(metadata.is_file().then_some((file, metadata.len())))
 }
 
 /// Removes the folders at `names` that are empty, innermost first, but for the bucket's own.

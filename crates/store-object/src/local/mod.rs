@@ -19,10 +19,10 @@
 //! there is either the old object or the new one, bytes and metadata. Conditions are checked and
 //! the rename done under a lock on the folder (`flock`), which holds between processes too.
 //!
-//! With `sync`, the default, file and folder are flushed to the disk before a write returns. It
-//! costs what the disk needs to flush, mostly well under a millisecond on one with a write cache
-//! that survives power loss, and several on others. Without it a power cut, but no crash of the process,
-//! may lose the latest writes; an object that was torn by it is known by its missing trailer.
+//! With `sync`, the default, file and folder are flushed to the disk before a write returns: well
+//! under a millisecond on a disk whose write cache survives power loss, several on others. Without
+//! it a power cut, though no crash of the process, may lose the latest writes; an object that was
+//! torn by it is known by its missing trailer.
 //!
 //! # Entity tags
 //!

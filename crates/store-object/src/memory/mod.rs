@@ -50,3 +50,6 @@ impl BackendFactory<dyn BlobStore> for MemoryFactory {
         Ok(Arc::new(MemoryBlobs::new(config.limit.get(), u64::from_be_bytes(random))))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,26 @@
-//! Reading, writing, conditions, copying and deleting.
+//! Writing, and what the other cases need.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, future, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tandem_contract::{
     BlobBody, BlobMeta, BlobRange, BlobStore, Bucket, Condition, Error, ErrorKind, Presign, PresignMethod,
     PutOptions, Result,
 };
 
-pub use super::listing::*;
-pub use super::properties::*;
+pub(crate) use super::conditions::*;
+pub(crate) use super::listing::*;
+pub(crate) use super::properties::*;
+pub(crate) use super::reading::*;
+pub(crate) use super::removing::*;
 
-pub type Store = Arc<dyn BlobStore>;
+pub(crate) type Store = Arc<dyn BlobStore>;
 
 /// Keys that stores and file systems are known to trip over.
-pub const AWKWARD: &[&str] = &[
+pub(crate) const AWKWARD: &[&str] = &[
     "a",
     "A",
     "d",
@@ -86,30 +89,30 @@ pub const AWKWARD: &[&str] = &[
     "𝕏/𝕐",
 ];
 
-pub fn bucket() -> Bucket {
+pub(crate) fn bucket() -> Bucket {
     Bucket::new("default").unwrap()
 }
 
-pub fn body(text: &str) -> BlobBody {
+pub(crate) fn body(text: &str) -> BlobBody {
     BlobBody::Bytes(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-fn streamed(pieces: Vec<Result<Bytes>>, length: Option<u64>) -> BlobBody {
+pub(crate) fn streamed(pieces: Vec<Result<Bytes>>, length: Option<u64>) -> BlobBody {
     BlobBody::Stream { stream: stream::iter(pieces).boxed(), length }
 }
 
-fn on(condition: Condition) -> PutOptions {
+pub(crate) fn on(condition: Condition) -> PutOptions {
     PutOptions { condition, ..PutOptions::default() }
 }
 
-pub async fn put(store: &Store, key: &str, text: &str) -> BlobMeta {
+pub(crate) async fn put(store: &Store, key: &str, text: &str) -> BlobMeta {
     store
         .put(&bucket(), key, body(text), PutOptions::default())
         .await
         .unwrap_or_else(|error| panic!("{key:?}: {error}"))
 }
 
-pub async fn read(store: &Store, key: &str, range: Option<BlobRange>) -> Option<Vec<u8>> {
+pub(crate) async fn read(store: &Store, key: &str, range: Option<BlobRange>) -> Option<Vec<u8>> {
     let found = store.get(&bucket(), key, range).await.unwrap_or_else(|error| panic!("{key:?}: {error}"))?;
     let bytes: Vec<Bytes> = found.stream.try_collect().await.unwrap();
     let bytes = bytes.concat();
@@ -117,19 +120,19 @@ pub async fn read(store: &Store, key: &str, range: Option<BlobRange>) -> Option<
     Some(bytes)
 }
 
-async fn text(store: &Store, key: &str) -> Option<String> {
+pub(crate) async fn text(store: &Store, key: &str) -> Option<String> {
     read(store, key, None).await.map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
-fn pattern(length: usize) -> Bytes {
+pub(crate) fn pattern(length: usize) -> Bytes {
     (0..length).map(|at| (at * 31 % 251) as u8).collect()
 }
 
-pub fn kind<T>(result: Result<T>) -> ErrorKind {
+pub(crate) fn kind<T>(result: Result<T>) -> ErrorKind {
     result.err().expect("an error").kind()
 }
 
-pub async fn bytes_come_back(store: Store) {
+pub(crate) async fn bytes_come_back(store: Store) {
     for length in [1, 4096, 262_144, 262_145, 1_000_000] {
         let bytes = pattern(length);
         let meta =
@@ -141,7 +144,7 @@ pub async fn bytes_come_back(store: Store) {
     }
 }
 
-pub async fn streams_come_back(store: Store) {
+pub(crate) async fn streams_come_back(store: Store) {
     let bytes = pattern(700_001);
     for size in [1000, 65_536, 262_143, 262_144, 300_000, 700_001] {
         for length in [None, Some(bytes.len() as u64)] {
@@ -156,7 +159,7 @@ pub async fn streams_come_back(store: Store) {
     }
 }
 
-pub async fn an_empty_object_is_an_object(store: Store) {
+pub(crate) async fn an_empty_object_is_an_object(store: Store) {
     assert_eq!(put(&store, "bytes", "").await.size, 0);
     store.put(&bucket(), "stream", streamed(vec![], None), PutOptions::default()).await.unwrap();
     store
@@ -168,7 +171,7 @@ pub async fn an_empty_object_is_an_object(store: Store) {
     }
 }
 
-pub async fn defaults_and_metadata(store: Store) {
+pub(crate) async fn defaults_and_metadata(store: Store) {
     let meta = put(&store, "plain", "x").await;
     assert_eq!(
         (meta.content_type.as_deref(), meta.metadata),
@@ -192,7 +195,7 @@ pub async fn defaults_and_metadata(store: Store) {
     assert_eq!((meta.content_type.as_deref(), meta.metadata.len()), (Some("application/octet-stream"), 0));
 }
 
-pub async fn bad_metadata_is_refused(store: Store) {
+pub(crate) async fn bad_metadata_is_refused(store: Store) {
     for (name, value) in [("a b", "x"), ("", "x"), ("a", "x\r\nSet-Cookie: y"), ("a", &"x".repeat(3000))] {
         let metadata = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let put =
@@ -206,7 +209,7 @@ pub async fn bad_metadata_is_refused(store: Store) {
     assert_eq!(text(&store, "k").await, None);
 }
 
-pub async fn what_is_not_there(store: Store) {
+pub(crate) async fn what_is_not_there(store: Store) {
     for _ in 0..2 {
         for key in ["absent", "folder/absent", "k/below"] {
             assert!(store.get(&bucket(), key, None).await.unwrap().is_none());
@@ -221,14 +224,14 @@ pub async fn what_is_not_there(store: Store) {
     assert_eq!(text(&store, "copy").await, None);
 }
 
-pub async fn replacing(store: Store) {
+pub(crate) async fn replacing(store: Store) {
     let long = put(&store, "k", &"long".repeat(1000)).await;
     let short = put(&store, "k", "short").await;
     assert_ne!(long.etag, short.etag);
     assert_eq!(text(&store, "k").await.as_deref(), Some("short"));
 }
 
-pub async fn keys_keep_every_character(store: Store) {
+pub(crate) async fn keys_keep_every_character(store: Store) {
     let long = [
         "x".repeat(1024),
         "ä".repeat(512),
@@ -254,7 +257,7 @@ pub async fn keys_keep_every_character(store: Store) {
     assert!(all_keys(&store, "").await.is_empty());
 }
 
-pub async fn bad_keys_are_refused(store: Store) {
+pub(crate) async fn bad_keys_are_refused(store: Store) {
     for key in ["", "a\0b", &"x".repeat(1025), &"ä".repeat(513)] {
         let at = bucket();
         assert_eq!(
@@ -270,7 +273,7 @@ pub async fn bad_keys_are_refused(store: Store) {
     }
 }
 
-pub async fn a_key_beside_its_folder(store: Store) {
+pub(crate) async fn a_key_beside_its_folder(store: Store) {
     for key in ["d", "d/x", "d/x/y", "d/"] {
         put(&store, key, key).await;
     }
@@ -281,7 +284,7 @@ pub async fn a_key_beside_its_folder(store: Store) {
     assert_eq!(text(&store, "d/").await.as_deref(), Some("d/"));
 }
 
-pub async fn buckets_are_apart(store: Store) {
+pub(crate) async fn buckets_are_apart(store: Store) {
     let other = Bucket::new("Other.bucket_1").unwrap();
     let upper = Bucket::new("Default").unwrap();
     put(&store, "k", "default").await;
@@ -294,7 +297,7 @@ pub async fn buckets_are_apart(store: Store) {
     assert_eq!(text(&store, "k").await.as_deref(), Some("default"));
 }
 
-pub async fn wrong_lengths_leave_nothing(store: Store) {
+pub(crate) async fn wrong_lengths_leave_nothing(store: Store) {
     for length in [0, 1, 9, 11, 1 << 20] {
         let pieces = vec![Ok(Bytes::from_static(b"hello")), Ok(Bytes::from_static(b"world"))];
         let put = store.put(&bucket(), "k", streamed(pieces, Some(length)), PutOptions::default()).await;
@@ -304,7 +307,7 @@ pub async fn wrong_lengths_leave_nothing(store: Store) {
     assert!(all_keys(&store, "").await.is_empty());
 }
 
-pub async fn failing_streams_leave_nothing(store: Store) {
+pub(crate) async fn failing_streams_leave_nothing(store: Store) {
     for before in [0, 1, 600_000] {
         let failure = Error::new(ErrorKind::BodyTooLarge, "the client sent too much");
         let pieces = vec![Ok(pattern(before)), Err(failure)];
@@ -315,7 +318,7 @@ pub async fn failing_streams_leave_nothing(store: Store) {
     assert!(all_keys(&store, "").await.is_empty());
 }
 
-pub async fn dropped_writes_leave_nothing(store: Store) {
+pub(crate) async fn dropped_writes_leave_nothing(store: Store) {
     let endless = stream::iter([Ok(pattern(600_000))]).chain(stream::pending()).boxed();
     let (at, options) = (bucket(), PutOptions::default());
     let put = store.put(&at, "k", BlobBody::Stream { stream: endless, length: None }, options);
@@ -324,7 +327,7 @@ pub async fn dropped_writes_leave_nothing(store: Store) {
     assert!(all_keys(&store, "").await.is_empty());
 }
 
-pub async fn failed_writes_keep_the_old_object(store: Store) {
+pub(crate) async fn failed_writes_keep_the_old_object(store: Store) {
     let old = put(&store, "k", "old").await;
     let pieces = vec![Ok(pattern(300_000)), Err(Error::internal("cut"))];
     store.put(&bucket(), "k", streamed(pieces, None), PutOptions::default()).await.unwrap_err();
@@ -333,210 +336,7 @@ pub async fn failed_writes_keep_the_old_object(store: Store) {
     assert_eq!(text(&store, "k").await.as_deref(), Some("old"));
 }
 
-pub async fn absent_writes_once(store: Store) {
-    store.put(&bucket(), "k", body("first"), on(Condition::Absent)).await.unwrap();
-    assert_eq!(
-        kind(store.put(&bucket(), "k", body("second"), on(Condition::Absent)).await),
-        ErrorKind::Conflict
-    );
-    assert_eq!(text(&store, "k").await.as_deref(), Some("first"));
-    store.delete(&bucket(), "k").await.unwrap();
-    store.put(&bucket(), "k", body("third"), on(Condition::Absent)).await.unwrap();
-}
-
-async fn race(store: &Store, condition: Condition) -> Vec<usize> {
-    let writes = (0..16).map(|n| {
-        let (store, options) = (Arc::clone(store), on(condition.clone()));
-        tokio::spawn(async move { store.put(&bucket(), "race/k", body(&n.to_string()), options).await })
-    });
-    let mut winners = Vec::new();
-    for (n, written) in future::join_all(writes).await.into_iter().enumerate() {
-        match written.unwrap() {
-            Ok(_) => winners.push(n),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
-        }
-    }
-    winners
-}
-
-pub async fn one_of_many_absent_writes_wins(store: Store) {
-    for _ in 0..10 {
-        let winners = race(&store, Condition::Absent).await;
-        assert_eq!(winners.len(), 1);
-        assert_eq!(text(&store, "race/k").await, Some(winners[0].to_string()));
-        store.delete(&bucket(), "race/k").await.unwrap();
-    }
-}
-
-pub async fn matching_writes(store: Store) {
-    let first = put(&store, "k", "first").await;
-    let second =
-        store.put(&bucket(), "k", body("second"), on(Condition::Matches(first.etag.clone()))).await.unwrap();
-    let stale = store.put(&bucket(), "k", body("third"), on(Condition::Matches(first.etag))).await;
-    assert_eq!(kind(stale), ErrorKind::Conflict);
-    assert_eq!(text(&store, "k").await.as_deref(), Some("second"));
-    for etag in ["", "nonsense", "*"] {
-        let put = store.put(&bucket(), "k", body("x"), on(Condition::Matches(etag.to_owned()))).await;
-        assert_eq!(kind(put), ErrorKind::Conflict, "{etag:?}");
-    }
-    let absent = store.put(&bucket(), "absent", body("x"), on(Condition::Matches(second.etag))).await;
-    assert_eq!(kind(absent), ErrorKind::Conflict);
-    assert_eq!(text(&store, "absent").await, None);
-}
-
-pub async fn one_of_many_matching_writes_wins(store: Store) {
-    let mut etag = put(&store, "race/k", "start").await.etag;
-    for _ in 0..10 {
-        let winners = race(&store, Condition::Matches(etag)).await;
-        assert_eq!(winners.len(), 1);
-        assert_eq!(text(&store, "race/k").await, Some(winners[0].to_string()));
-        etag = put(&store, "race/k", "start").await.etag;
-    }
-}
-
-pub async fn a_condition_that_fails_changes_nothing(store: Store) {
-    let old = put(&store, "k", "old").await;
-    let options = PutOptions { content_type: Some("text/plain".to_owned()), ..on(Condition::Absent) };
-    let put = store.put(&bucket(), "k", streamed(vec![Ok(pattern(500_000))], None), options).await;
-    assert_eq!(kind(put), ErrorKind::Conflict);
-    assert_eq!(store.head(&bucket(), "k").await.unwrap().unwrap(), old);
-}
-
-pub async fn ranges(store: Store) {
-    let bytes = pattern(700_000);
-    store.put(&bucket(), "k", BlobBody::Bytes(bytes.clone()), PutOptions::default()).await.unwrap();
-    for (range, expected) in [
-        (BlobRange::Bounded { start: 0, end: 1 }, 0..1),
-        (BlobRange::Bounded { start: 262_143, end: 524_289 }, 262_143..524_289),
-        (BlobRange::Bounded { start: 699_999, end: u64::MAX }, 699_999..700_000),
-        (BlobRange::From(0), 0..700_000),
-        (BlobRange::From(699_990), 699_990..700_000),
-        (BlobRange::Suffix(1), 699_999..700_000),
-        (BlobRange::Suffix(u64::MAX), 0..700_000),
-    ] {
-        let found = store.get(&bucket(), "k", Some(range)).await.unwrap().unwrap();
-        assert_eq!((found.meta.size, &found.range), (700_000, &(expected.start as u64..expected.end as u64)));
-        assert!(read(&store, "k", Some(range)).await.unwrap() == bytes[expected], "{range:?}");
-    }
-}
-
-pub async fn bad_ranges_are_refused(store: Store) {
-    put(&store, "k", "0123456789").await;
-    put(&store, "empty", "").await;
-    for (key, range) in [
-        ("k", BlobRange::From(10)),
-        ("k", BlobRange::From(u64::MAX)),
-        ("k", BlobRange::Bounded { start: 10, end: 20 }),
-        ("k", BlobRange::Bounded { start: 5, end: 5 }),
-        ("k", BlobRange::Bounded { start: 6, end: 5 }),
-        ("k", BlobRange::Suffix(0)),
-        ("empty", BlobRange::From(0)),
-    ] {
-        assert_eq!(
-            kind(store.get(&bucket(), key, Some(range)).await),
-            ErrorKind::InvalidArgument,
-            "{range:?}"
-        );
-    }
-}
-
-pub async fn reads_come_in_pieces(store: Store) {
-    store.put(&bucket(), "k", BlobBody::Bytes(pattern(3_000_000)), PutOptions::default()).await.unwrap();
-    let mut found = store.get(&bucket(), "k", None).await.unwrap().unwrap();
-    while let Some(piece) = found.stream.next().await {
-        assert!((1..=262_144).contains(&piece.unwrap().len()));
-    }
-}
-
-pub async fn a_read_keeps_its_version(store: Store) {
-    let old = pattern(2_000_000);
-    store.put(&bucket(), "k", BlobBody::Bytes(old.clone()), PutOptions::default()).await.unwrap();
-    let mut replaced = store.get(&bucket(), "k", None).await.unwrap().unwrap();
-    let deleted = store.get(&bucket(), "k", None).await.unwrap().unwrap();
-    let first = replaced.stream.next().await.unwrap().unwrap();
-    put(&store, "k", "new").await;
-    store.delete(&bucket(), "k").await.unwrap();
-    let rest: Vec<Bytes> = replaced.stream.try_collect().await.unwrap();
-    assert!([vec![first], rest].concat().concat() == old);
-    let whole: Vec<Bytes> = deleted.stream.try_collect().await.unwrap();
-    assert!(whole.concat() == old);
-}
-
-pub async fn concurrent_writes_are_whole(store: Store) {
-    let writers = (0..4u8).map(|n| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            for round in 0..20u8 {
-                let bytes = Bytes::from(vec![n * 20 + round; 300_000]);
-                let options = PutOptions {
-                    content_type: Some(format!("x/{}", n * 20 + round)),
-                    ..PutOptions::default()
-                };
-                store.put(&bucket(), "a/b/k", BlobBody::Bytes(bytes), options).await.unwrap();
-                // Empty folders come and go under the other writers.
-                store.delete(&bucket(), "a/b/k").await.unwrap();
-            }
-        })
-    });
-    let writers = future::join_all(writers);
-    let reader = async {
-        for _ in 0..100 {
-            if let Some(found) = store.get(&bucket(), "a/b/k", None).await.unwrap() {
-                let bytes: Vec<Bytes> = found.stream.try_collect().await.unwrap();
-                let bytes = bytes.concat();
-                assert!(bytes.len() == 300_000 && bytes.iter().all(|byte| *byte == bytes[0]));
-                assert_eq!(found.meta.content_type, Some(format!("x/{}", bytes[0])));
-            }
-        }
-    };
-    let (written, ()) = future::join(writers, reader).await;
-    written.into_iter().for_each(|writer| writer.unwrap());
-}
-
-pub async fn deleting(store: Store) {
-    let keys: Vec<String> = (0..20).map(|n| format!("d{}/{n}", n % 3)).collect();
-    for key in &keys {
-        put(&store, key, key).await;
-    }
-    let mut doomed = keys[5..].to_vec();
-    doomed.push("absent".to_owned());
-    store.delete_many(&bucket(), &doomed).await.unwrap();
-    store.delete_many(&bucket(), &doomed).await.unwrap();
-    store.delete_many(&bucket(), &[]).await.unwrap();
-    let mut left = keys[..5].to_vec();
-    left.sort();
-    assert_eq!(all_keys(&store, "").await, left);
-    // One bad key, and none is deleted.
-    let bad = [left[0].clone(), String::new()];
-    assert_eq!(kind(store.delete_many(&bucket(), &bad).await), ErrorKind::InvalidArgument);
-    assert_eq!(all_keys(&store, "").await, left);
-}
-
-pub async fn copying(store: Store) {
-    let bytes = pattern(1_500_000);
-    let options = PutOptions {
-        content_type: Some("text/plain".to_owned()),
-        metadata: BTreeMap::from([("a".to_owned(), "1".to_owned())]),
-        condition: Condition::None,
-    };
-    let from = store.put(&bucket(), "from", BlobBody::Bytes(bytes.clone()), options).await.unwrap();
-    put(&store, "to/here", "replaced").await;
-    assert!(store.copy(&bucket(), "from", "to/here").await.unwrap());
-    assert!(read(&store, "to/here", None).await.unwrap() == bytes);
-    let to = store.head(&bucket(), "to/here").await.unwrap().unwrap();
-    assert_eq!((to.key.as_str(), to.size), ("to/here", from.size));
-    assert_eq!((to.content_type, to.metadata), (from.content_type, from.metadata));
-    store.delete(&bucket(), "from").await.unwrap();
-    assert!(read(&store, "to/here", None).await.unwrap() == bytes);
-}
-
-pub async fn copying_onto_itself(store: Store) {
-    put(&store, "k", "same").await;
-    assert!(store.copy(&bucket(), "k", "k").await.unwrap());
-    assert_eq!(text(&store, "k").await.as_deref(), Some("same"));
-}
-
-pub async fn etags_follow_content(store: Store) {
+pub(crate) async fn etags_follow_content(store: Store) {
     let one = put(&store, "k", "one").await.etag;
     assert!(!one.is_empty() && !one.contains('"'));
     let two = put(&store, "k", "two").await.etag;
@@ -546,14 +346,14 @@ pub async fn etags_follow_content(store: Store) {
     assert_eq!(store.head(&bucket(), "k").await.unwrap().unwrap().etag, three);
 }
 
-pub async fn times_go_forward(store: Store) {
+pub(crate) async fn times_go_forward(store: Store) {
     let before = SystemTime::now();
     let first = put(&store, "k", "one").await.last_modified;
     let second = put(&store, "k", "two").await.last_modified;
     assert!(before <= first && first <= second && second <= SystemTime::now());
 }
 
-pub async fn presigning(store: Store) {
+pub(crate) async fn presigning(store: Store) {
     let expires_in = std::time::Duration::from_secs(60);
     let presign = Presign { method: PresignMethod::Get, expires_in, content_type: None };
     // A store that cannot sign says so; one that can gives a URL.
@@ -562,12 +362,12 @@ pub async fn presigning(store: Store) {
     }
 }
 
-pub async fn pinging(store: Store) {
+pub(crate) async fn pinging(store: Store) {
     store.ping().await.unwrap();
     assert!(all_keys(&store, "").await.is_empty());
 }
 
-pub async fn closing(store: Store) {
+pub(crate) async fn closing(store: Store) {
     put(&store, "k", "x").await;
     store.close().await;
     store.close().await;

@@ -2,9 +2,12 @@
 //! `behavior_suite!(open)`, where `open` makes an empty store and a guard that outlives it. The
 //! backends of other crates include this folder by `#[path]`.
 
-pub mod cases;
+pub(crate) mod cases;
+mod conditions;
 mod listing;
 mod properties;
+mod reading;
+mod removing;
 
 /// Runs every case on the stores that `$open` makes, as tests in a module of that name.
 macro_rules! behavior_suite {

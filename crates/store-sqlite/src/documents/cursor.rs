@@ -68,15 +68,15 @@ impl Cursor {
             && self.left > 0
             && let Some(scan) = &mut self.scan
         {
-            let Some(rows) = scan.next(connection).await? else {
+            let rows = scan.next(connection).await?.unwrap_or_default();
+            if scan.is_over() {
                 self.scan = None;
-                return Ok(());
-            };
+            }
             for row in rows {
-                let document = decode_body(&row.body)?;
                 if self.left == 0 {
                     break;
                 }
+                let document = decode_body(&row.body)?;
                 if !self.filter.matches(&document)? {
                     continue;
                 }

@@ -44,7 +44,9 @@ impl Inner {
                     let held = &index.definition.name;
                     return Err(Error::new(
                         ErrorKind::Conflict,
-                        format!("Index {name:?} clashes with index {held:?}, which has the same name or keys but other options"),
+                        format!(
+                            "Index {name:?} clashes with index {held:?}, which has the same name or keys but other options"
+                        ),
                     ));
                 }
             }
@@ -74,7 +76,12 @@ impl Inner {
         session.finish(dropped).await
     }
 
-    async fn drop_index_on(&self, connection: &mut SqliteConnection, target: &Target, name: &str) -> Result<()> {
+    async fn drop_index_on(
+        &self,
+        connection: &mut SqliteConnection,
+        target: &Target,
+        name: &str,
+    ) -> Result<()> {
         let collection = load(connection, &self.definitions, &target.collection).await?;
         let mut indexes = collection.iter().flat_map(|collection| &collection.indexes);
         let Some(index) = indexes.find(|index| index.definition.name == name) else {
@@ -150,9 +157,8 @@ enum Likeness {
 
 fn compare(held: &Definition, new: &Definition) -> Likeness {
     let same_keys = held.keys.fields() == new.keys.fields();
-    let options = |spec: &IndexSpec| {
-        (spec.unique, spec.sparse, spec.partial_filter.clone(), spec.expire_after_seconds)
-    };
+    let options =
+        |spec: &IndexSpec| (spec.unique, spec.sparse, spec.partial_filter.clone(), spec.expire_after_seconds);
     let same_options = options(&held.spec) == options(&new.spec);
     match (held.name == new.name, same_keys && same_options) {
         (true, true) => Likeness::Same,

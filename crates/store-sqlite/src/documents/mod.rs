@@ -6,6 +6,7 @@ mod cursor;
 mod expiry;
 mod identity;
 mod indexes;
+mod key_range;
 mod modify;
 mod plan;
 mod query;
@@ -132,7 +133,12 @@ impl DocumentStore for SqliteDocumentStore {
         within(target, self.inner.find_and_modify(target, operation)).await
     }
 
-    async fn bulk_write(&self, target: &Target, models: Vec<WriteModel>, ordered: bool) -> Result<BulkResult> {
+    async fn bulk_write(
+        &self,
+        target: &Target,
+        models: Vec<WriteModel>,
+        ordered: bool,
+    ) -> Result<BulkResult> {
         check_name(&target.collection)?;
         within(target, self.inner.bulk_write(target, models, ordered)).await
     }

@@ -85,7 +85,10 @@ impl Inner {
         update: Update,
     ) -> Result<UpdateResult> {
         if update.many && matches!(update.update, UpdateSpec::Replacement(_)) {
-            return Err(Error::new(ErrorKind::InvalidArgument, "A replacement changes one document, not many"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "A replacement changes one document, not many",
+            ));
         }
         let change = Change::parse(&update.update, &update.array_filters, update.upsert)?;
         let selection = self.selection(update.filter, None)?;
@@ -141,7 +144,12 @@ impl Inner {
         session.finish(deleted).await
     }
 
-    async fn delete_on(&self, connection: &mut SqliteConnection, target: &Target, delete: Delete) -> Result<u64> {
+    async fn delete_on(
+        &self,
+        connection: &mut SqliteConnection,
+        target: &Target,
+        delete: Delete,
+    ) -> Result<u64> {
         let selection = self.selection(delete.filter, None)?;
         let Some(collection) = self.collection(connection, target, false).await? else {
             return Ok(0);
@@ -273,7 +281,9 @@ impl Inner {
                 result.modified += updated.modified;
                 result.upserted_ids.extend(updated.upserted_id.map(|id| (index, id)));
             }
-            WriteModel::Delete(delete) => result.deleted += self.delete_on(connection, target, delete).await?,
+            WriteModel::Delete(delete) => {
+                result.deleted += self.delete_on(connection, target, delete).await?
+            }
         }
         Ok(())
     }

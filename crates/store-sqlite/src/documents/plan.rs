@@ -3,11 +3,11 @@
 
 use bson::{Bson, Document, doc};
 use tandem_documents::compare::compare;
-use tandem_documents::index_key::encode;
 use tandem_documents::{Direction, Filter, Predicate, Sort, Test};
 
 use super::catalog::{Collection, ID_INDEX, Index};
 use super::identity::id_key;
+use super::key_range::{KeyRange, Points, Range};
 
 /// Ranges of one index that a query may fan out to.
 const MAX_RANGES: usize = 1024;
@@ -48,20 +48,6 @@ pub(super) enum Source {
     Plain(i64),
     /// `unique_entries`, of an index.
     Unique(i64),
-}
-
-/// From `lower`, included, to `upper`, left out.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyRange {
-    pub(super) lower: Vec<u8>,
-    pub(super) upper: Vec<u8>,
-}
-
-impl KeyRange {
-    pub(super) fn of_prefix(prefix: Vec<u8>) -> Self {
-        let upper = after_prefix(&prefix);
-        Self { lower: prefix, upper }
-    }
 }
 
 /// Chooses the access to `collection`.
@@ -133,6 +119,14 @@ fn condition_of(test: &Test) -> Document {
             }
             out
         }
+    }
+}
+
+/// The key of the one document that can match, when the filter gives its `_id`.
+pub(super) fn single_id(selection: &Selection) -> Option<Vec<u8>> {
+    match by_id(&selection.filter.predicates())?.access {
+        Access::Ids(mut keys) if keys.len() == 1 => keys.pop(),
+        _ => None,
     }
 }
 
@@ -248,7 +242,7 @@ impl<'a> Candidate<'a> {
 
     /// Fixes the leading fields that predicates give values for.
     fn points(&self, predicates: &[Predicate]) -> Points {
-        let mut points = Points { prefixes: vec![Vec::new()], fields: 0, single: true, used: Vec::new() };
+        let mut points = Points::none();
         for (at, (path, way)) in self.fields.iter().enumerate() {
             let mut here = predicates.iter().filter(|predicate| predicate.path == *path && self.may_join(at));
             let Some((predicate, values)) = here.find_map(|p| values_of(&p.test).map(|values| (p, values)))
@@ -305,99 +299,5 @@ fn values_of(test: &Test) -> Option<&[Bson]> {
         Test::Eq(value) => Some(std::slice::from_ref(value)),
         Test::In(values) => Some(values),
         _ => None,
-    }
-}
-
-/// What the leading fields are fixed to: every combination, encoded.
-struct Points {
-    prefixes: Vec<Vec<u8>>,
-    fields: usize,
-    single: bool,
-    used: Vec<Predicate>,
-}
-
-impl Points {
-    fn extend(&mut self, values: &[Bson], way: Direction) {
-        let mut tails: Vec<_> = values.iter().map(|value| encode(&[(value.clone(), way)])).collect();
-        tails.sort_unstable();
-        tails.dedup();
-        let join = |prefix: &Vec<u8>| {
-            let prefix = prefix.clone();
-            tails.iter().map(move |tail| [prefix.as_slice(), tail].concat()).collect::<Vec<_>>()
-        };
-        self.prefixes = self.prefixes.iter().flat_map(join).collect();
-        self.fields += 1;
-    }
-}
-
-/// Bounds of one field.
-struct Range {
-    bounds: Bounds,
-    used: Vec<Predicate>,
-}
-
-impl Range {
-    fn of(predicate: &Predicate, way: Direction) -> Self {
-        let bounds = match &predicate.test {
-            Test::Range { lower, upper } => Bounds::of(lower.as_ref(), upper.as_ref(), way),
-            _ => Bounds { lower: None, upper: None },
-        };
-        Self { bounds, used: vec![predicate.clone()] }
-    }
-
-    fn intersect(mut self, other: Self) -> Self {
-        // `None` orders before every bound, as no lower bound should, but no upper one.
-        self.bounds.lower = self.bounds.lower.max(other.bounds.lower);
-        self.bounds.upper = match (self.bounds.upper, other.bounds.upper) {
-            (Some(one), Some(two)) => Some(one.min(two)),
-            (one, two) => one.or(two),
-        };
-        self.used.extend(other.used);
-        self
-    }
-}
-
-/// Encoded bounds: from `lower`, included, to `upper`, left out.
-struct Bounds {
-    lower: Option<Vec<u8>>,
-    upper: Option<Vec<u8>>,
-}
-
-impl Bounds {
-    fn of(lower: Option<&(Bson, bool)>, upper: Option<&(Bson, bool)>, way: Direction) -> Self {
-        let (first, last) = match way {
-            Direction::Ascending => (lower, upper),
-            Direction::Descending => (upper, lower),
-        };
-        let bytes = |value: &Bson| encode(&[(value.clone(), way)]);
-        let first = first.map(|(value, inclusive)| {
-            if *inclusive { bytes(value) } else { after_prefix(&bytes(value)) }
-        });
-        let last = last.map(|(value, inclusive)| {
-            if *inclusive { after_prefix(&bytes(value)) } else { bytes(value) }
-        });
-        Self { lower: first, upper: last }
-    }
-
-    fn behind(&self, prefix: &[u8]) -> KeyRange {
-        let lower = [prefix, self.lower.as_deref().unwrap_or_default()].concat();
-        let upper = match &self.upper {
-            Some(upper) => [prefix, upper].concat(),
-            None => after_prefix(prefix),
-        };
-        KeyRange { lower, upper }
-    }
-}
-
-/// The first bytes after every key that starts with `prefix`.
-fn after_prefix(prefix: &[u8]) -> Vec<u8> {
-    match prefix.iter().rposition(|byte| *byte != u8::MAX) {
-        Some(at) => {
-            let mut bytes = prefix[..=at].to_vec();
-            bytes[at] += 1;
-            bytes
-        }
-        // Of no bytes at all. No key starts with this one: types are numbered from 1 to 127.
-        None => vec![u8::MAX],
     }
 }

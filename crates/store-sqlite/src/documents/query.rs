@@ -12,9 +12,9 @@ use tandem_documents::{Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, 
 
 use super::catalog::{Collection, load};
 use super::cursor::{Cursor, Window};
-use super::plan::{Plan, Selection, plan};
+use super::plan::{Plan, Selection, plan, single_id};
 use super::rows::decode_body;
-use super::scan::Scan;
+use super::scan::{Scan, by_name_and_id};
 use super::session::Session;
 use super::{BACKEND, Inner, store_error};
 
@@ -41,6 +41,14 @@ impl Inner {
         let projection = find.projection.filter(|projection| !projection.is_empty());
         let projection = projection.as_ref().map(Projection::parse).transpose()?;
         let window = Window { skip: find.skip, limit: find.limit };
+        if let Some(key) = single_id(&selection).filter(|_| target.transaction.is_none()) {
+            let mut lease = self.reader(target).await?;
+            let connection = lease.connection().map_err(store_error)?;
+            let rows = by_name_and_id(connection, &target.collection, &key).await?;
+            let mut cursor = Cursor::new(Scan::of_rows(rows), selection.filter, projection, window);
+            cursor.fill(connection).await?;
+            return Ok(cursor.into_stream(Arc::clone(self), target.clone()));
+        }
         let mut session = self.read(target).await?;
         let started = self.start(&mut session, target, selection, projection, window).await;
         let Some(cursor) = session.finish(started).await? else {
@@ -66,7 +74,10 @@ impl Inner {
             let documents = sorted(connection, &collection, &plan, &selection, window).await?;
             return Cursor::of_documents(documents, selection.filter, projection).map(Some);
         }
-        let scan = Scan::open(connection, &collection, &plan).await?;
+        let mut scan = Scan::open(connection, &collection, &plan).await?;
+        if selection.document.is_empty() {
+            scan.expect_at_most(window.end());
+        }
         let mut cursor = Cursor::new(scan, selection.filter, projection, window);
         cursor.fill(connection).await?;
         Ok(Some(cursor))

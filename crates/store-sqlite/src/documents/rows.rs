@@ -28,7 +28,11 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(connection: &'a mut SqliteConnection, collection: Collection, ids: &'a ObjectIds) -> Self {
+    pub(super) fn new(
+        connection: &'a mut SqliteConnection,
+        collection: Collection,
+        ids: &'a ObjectIds,
+    ) -> Self {
         Self { connection, collection, ids, last_seq: None }
     }
 
@@ -121,12 +125,14 @@ impl<'a> Writer<'a> {
     async fn next_seq(&mut self) -> Result<i64> {
         let last = match self.last_seq {
             Some(last) => last,
-            None => sqlx::query_scalar("SELECT coalesce(max(seq), ?1) FROM documents WHERE seq > ?1 AND seq < ?2")
-                .bind(self.collection.start())
-                .bind(self.collection.end())
-                .fetch_one(&mut *self.connection)
-                .await
-                .map_err(store_error)?,
+            None => {
+                sqlx::query_scalar("SELECT coalesce(max(seq), ?1) FROM documents WHERE seq > ?1 AND seq < ?2")
+                    .bind(self.collection.start())
+                    .bind(self.collection.end())
+                    .fetch_one(&mut *self.connection)
+                    .await
+                    .map_err(store_error)?
+            }
         };
         if last + 1 >= self.collection.end() {
             return Err(Error::new(ErrorKind::StoreUnavailable, "The collection is full"));
@@ -205,7 +211,8 @@ fn entries_of(index: &Index, document: &Document) -> Result<Vec<Entry>> {
     }
     let ways: Vec<Direction> = definition.keys.fields().iter().map(|(_, way)| *way).collect();
     let tuples = keys(document, &definition.keys)?;
-    let of_array = tuples.len() > 1 || definition.keys.fields().iter().any(|(path, _)| meets_array(document, path));
+    let of_array =
+        tuples.len() > 1 || definition.keys.fields().iter().any(|(path, _)| meets_array(document, path));
     let entry = |values: Vec<Bson>| {
         let pairs: Vec<_> = values.iter().cloned().zip(ways.iter().copied()).collect();
         Entry { key: encode(&pairs), values, of_array }
@@ -237,7 +244,8 @@ fn encode_body(document: &Document) -> Result<Vec<u8>> {
 }
 
 pub(super) fn decode_body(body: &[u8]) -> Result<Document> {
-    Document::from_reader(body).map_err(|error| Error::internal(format!("a stored document is not BSON: {error}")))
+    Document::from_reader(body)
+        .map_err(|error| Error::internal(format!("a stored document is not BSON: {error}")))
 }
 
 /// The error that MongoDB gives, with its wording.
@@ -249,6 +257,7 @@ fn duplicate(collection: &str, index: &str, key: &[(&str, &Bson)]) -> Error {
         let separator = if at == 0 { "" } else { ", " };
         let _ = match value {
             Bson::String(value) => write!(text, "{separator}{path}: {value:?}"),
+            Bson::Double(value) => write!(text, "{separator}{path}: {value:?}"),
             Bson::ObjectId(id) => write!(text, "{separator}{path}: ObjectId('{id}')"),
             value => write!(text, "{separator}{path}: {value}"),
         };

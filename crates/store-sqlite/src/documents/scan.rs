@@ -10,7 +10,8 @@ use tandem_contract::{Error, ErrorKind, Result};
 use tandem_documents::Direction;
 
 use super::catalog::Collection;
-use super::plan::{Access, KeyRange, Plan, Source};
+use super::key_range::KeyRange;
+use super::plan::{Access, Plan, Source};
 use super::store_error;
 
 /// Bodies that one batch may hold, in bytes; a single larger one is still read.
@@ -37,7 +38,10 @@ pub(super) struct Scan {
 }
 
 enum State {
-    Natural { after: i64, end: i64 },
+    Natural {
+        after: i64,
+        end: i64,
+    },
     /// Documents that were read at once.
     Rows(Vec<StoredRow>),
     /// What the index named, in order.
@@ -47,6 +51,11 @@ enum State {
 }
 
 impl Scan {
+    /// Of rows that were read already.
+    pub(super) fn of_rows(rows: Vec<StoredRow>) -> Self {
+        Self { state: State::Rows(rows), batch: FIRST_BATCH }
+    }
+
     /// Looks the plan's keys up.
     pub(super) async fn open(
         connection: &mut SqliteConnection,
@@ -73,42 +82,60 @@ impl Scan {
         Ok(Self { state, batch: FIRST_BATCH })
     }
 
+    /// Reads no more than `rows` at first: nobody will want more.
+    pub(super) fn expect_at_most(&mut self, rows: usize) {
+        self.batch = self.batch.min(rows.max(1));
+    }
+
     /// The next rows; `None` after the last. Rows that were deleted meanwhile are left out, so that
     /// a batch may be empty.
     pub(super) async fn next(&mut self, connection: &mut SqliteConnection) -> Result<Option<Vec<StoredRow>>> {
         let batch = self.batch;
         self.batch = (batch * 2).min(LARGEST_BATCH);
-        let rows = match &mut self.state {
+        let (rows, over) = match &mut self.state {
             State::Done => return Ok(None),
-            State::Rows(rows) => std::mem::take(rows),
+            State::Rows(rows) => (std::mem::take(rows), true),
             State::Natural { after, end } => {
-                let rows = in_natural_order(connection, *after, *end, batch).await?;
-                if let Some(last) = rows.last() {
-                    *after = last.seq;
-                    return Ok(Some(rows));
-                }
-                rows
+                let (rows, over) = in_natural_order(connection, *after, *end, batch).await?;
+                *after = rows.last().map_or(*end, |last| last.seq);
+                (rows, over)
             }
-            State::Seqs(seqs) => match take_rows(connection, seqs, batch).await? {
-                Some(rows) => return Ok(Some(rows)),
-                None => Vec::new(),
-            },
-            State::Ordered(ordered) => match ordered.next(connection, batch).await? {
-                Some(rows) => return Ok(Some(rows)),
-                None => Vec::new(),
-            },
+            State::Seqs(seqs) => (take_rows(connection, seqs, batch).await?, seqs.is_empty()),
+            State::Ordered(ordered) => {
+                (ordered.next(connection, batch).await?, ordered.done && ordered.ready.is_empty())
+            }
         };
-        self.state = State::Done;
-        Ok(Some(rows).filter(|rows| !rows.is_empty()))
+        if over {
+            self.state = State::Done;
+        }
+        Ok(Some(rows))
+    }
+
+    /// Whether [`Self::next`] has nothing more, as far as is known without looking.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Done)
     }
 }
 
+/// Reads one document in one statement, which sees one state of the database by itself.
+pub(super) async fn by_name_and_id(
+    connection: &mut SqliteConnection,
+    collection: &str,
+    key: &[u8],
+) -> Result<Vec<StoredRow>> {
+    const READ: &str = "SELECT d.seq, d.body FROM collections AS c
+        JOIN documents AS d ON d.collection = c.id AND d.id_key = ? WHERE c.name = ?";
+    let row = sqlx::query(READ).bind(key).bind(collection).fetch_optional(connection).await;
+    row.map_err(store_error)?.iter().map(stored_row).collect()
+}
+
+/// Also tells whether these are the last.
 async fn in_natural_order(
     connection: &mut SqliteConnection,
     after: i64,
     end: i64,
     limit: usize,
-) -> Result<Vec<StoredRow>> {
+) -> Result<(Vec<StoredRow>, bool)> {
     const READ: &str = "SELECT seq, body FROM documents WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?";
     let mut stream = sqlx::query(READ).bind(after).bind(end).bind(integer(limit)).fetch(connection);
     let (mut rows, mut bytes) = (Vec::new(), 0);
@@ -117,10 +144,11 @@ async fn in_natural_order(
         bytes += row.body.len();
         rows.push(row);
         if bytes >= BATCH_BYTES {
-            break;
+            return Ok((rows, false));
         }
     }
-    Ok(rows)
+    let over = rows.len() < limit;
+    Ok((rows, over))
 }
 
 async fn by_ids(
@@ -163,10 +191,7 @@ async fn take_rows(
     connection: &mut SqliteConnection,
     seqs: &mut VecDeque<i64>,
     limit: usize,
-) -> Result<Option<Vec<StoredRow>>> {
-    if seqs.is_empty() {
-        return Ok(None);
-    }
+) -> Result<Vec<StoredRow>> {
     let (mut rows, mut bytes, mut left) = (Vec::new(), 0, limit);
     while left > 0 && bytes < BATCH_BYTES && !seqs.is_empty() {
         let some: Vec<i64> = seqs.drain(..seqs.len().min(left).min(SEQS_AT_ONCE)).collect();
@@ -184,7 +209,7 @@ async fn take_rows(
         }
         rows.extend(some.iter().filter_map(|seq| by_seq.remove(seq)));
     }
-    Ok(Some(rows))
+    Ok(rows)
 }
 
 /// Reads one range of an index in its order; documents with the same key in insertion order.
@@ -203,7 +228,7 @@ impl Ordered {
         Self { source, range: range.clone(), way, last: None, ready: VecDeque::new(), done: false }
     }
 
-    async fn next(&mut self, connection: &mut SqliteConnection, limit: usize) -> Result<Option<Vec<StoredRow>>> {
+    async fn next(&mut self, connection: &mut SqliteConnection, limit: usize) -> Result<Vec<StoredRow>> {
         if self.ready.is_empty() && !self.done {
             self.refill(connection, limit).await?;
         }
@@ -242,10 +267,13 @@ async fn still_there(connection: &mut SqliteConnection, source: Source) -> Resul
     let (Source::Plain(index) | Source::Unique(index)) = source else {
         return Ok(());
     };
-    let found = sqlx::query("SELECT 1 FROM indexes WHERE id = ?").bind(index).fetch_optional(connection).await;
+    let found =
+        sqlx::query("SELECT 1 FROM indexes WHERE id = ?").bind(index).fetch_optional(connection).await;
     match found.map_err(store_error)? {
         Some(_) => Ok(()),
-        None => Err(Error::new(ErrorKind::Conflict, "The index was dropped while the query used it: try again")),
+        None => {
+            Err(Error::new(ErrorKind::Conflict, "The index was dropped while the query used it: try again"))
+        }
     }
 }
 
@@ -293,10 +321,7 @@ fn statements(source: Source) -> (&'static Statements, i64) {
 }
 
 fn stored_row(row: &SqliteRow) -> Result<StoredRow> {
-    Ok(StoredRow {
-        seq: row.try_get(0).map_err(store_error)?,
-        body: row.try_get(1).map_err(store_error)?,
-    })
+    Ok(StoredRow { seq: row.try_get(0).map_err(store_error)?, body: row.try_get(1).map_err(store_error)? })
 }
 
 fn integer(value: usize) -> i64 {

@@ -144,9 +144,14 @@ impl Inner {
         if let Some(id) = target.transaction {
             return self.enter(id, target).await.map(Session::ReadInside);
         }
-        let mut lease = self.handle.reader(target.timeout.unwrap_or(DEFAULT_WAIT)).await?;
+        let mut lease = self.reader(target).await?;
         lease.begin_read().await.map_err(store_error)?;
         Ok(Session::Own(lease))
+    }
+
+    /// A reader for a single statement outside of any transaction.
+    pub(super) async fn reader(&self, target: &Target) -> Result<Lease> {
+        self.handle.reader(target.timeout.unwrap_or(DEFAULT_WAIT)).await
     }
 
     /// The one place to write from.
@@ -175,11 +180,10 @@ impl Inner {
 
     pub(super) async fn begin(self: &Arc<Self>) -> Result<TransactionId> {
         let busy = |error: Error| match error.kind() {
-            ErrorKind::StoreUnavailable if self.handle.database().is_ok() => Error::new(
-                ErrorKind::Conflict,
-                "Another transaction holds the database: try this one again",
-            )
-            .with_detail(error),
+            ErrorKind::StoreUnavailable if self.handle.database().is_ok() => {
+                Error::new(ErrorKind::Conflict, "Another transaction holds the database: try this one again")
+                    .with_detail(error)
+            }
             _ => error,
         };
         let mut lease = self.handle.writer(BEGIN_WAIT).await.map_err(busy)?;

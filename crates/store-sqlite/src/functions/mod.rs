@@ -44,7 +44,12 @@ impl SqliteFunctionStore {
         Ok(Self { handle, clock: Arc::clone(&context.clock), closing })
     }
 
-    async fn put_now(&self, lease: &mut Lease, draft: &FunctionDraft, expected: Expected) -> Result<Function> {
+    async fn put_now(
+        &self,
+        lease: &mut Lease,
+        draft: &FunctionDraft,
+        expected: Expected,
+    ) -> Result<Function> {
         let connection = lease.connection().map_err(store_error)?;
         let held = row::held(connection, draft.name.as_str()).await?;
         check_expected(draft.name.as_str(), expected, held.revision)?;
@@ -146,7 +151,10 @@ impl FunctionStore for SqliteFunctionStore {
     async fn ping(&self) -> Result<()> {
         let mut lease = self.handle.reader(Duration::from_secs(5)).await?;
         let connection = lease.connection().map_err(store_error)?;
-        sqlx::query("SELECT 1 FROM functions LIMIT 1").fetch_optional(connection).await.map_err(store_error)?;
+        sqlx::query("SELECT 1 FROM functions LIMIT 1")
+            .fetch_optional(connection)
+            .await
+            .map_err(store_error)?;
         Ok(())
     }
 

@@ -20,7 +20,8 @@ pub(super) struct Held {
 }
 
 pub(super) async fn held(connection: &mut SqliteConnection, name: &str) -> Result<Held> {
-    const READ: &str = "SELECT f.name IS NOT NULL, coalesce(f.revision, 1), f.created_at, coalesce(r.revision, 0)
+    const READ: &str =
+        "SELECT f.name IS NOT NULL, coalesce(f.revision, 1), f.created_at, coalesce(r.revision, 0)
         FROM (SELECT ?1 AS name) AS n
         LEFT JOIN functions AS f ON f.name = n.name
         LEFT JOIN function_revisions AS r ON r.name = n.name";
@@ -68,7 +69,12 @@ pub(super) async fn write(
 }
 
 /// What a later read will return for `draft`.
-pub(super) fn stored(draft: &FunctionDraft, revision: Revision, created_at: i64, updated_at: i64) -> Function {
+pub(super) fn stored(
+    draft: &FunctionDraft,
+    revision: Revision,
+    created_at: i64,
+    updated_at: i64,
+) -> Function {
     let draft = draft.clone();
     Function {
         name: draft.name.as_str().to_owned(),

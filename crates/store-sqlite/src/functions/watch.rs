@@ -77,7 +77,8 @@ impl Watcher {
     async fn read(&mut self) -> sqlx::Result<()> {
         // The row that `seen` names comes along while the log still holds it: without it, or with
         // a hole, something is missing.
-        const READ: &str = "SELECT seq, name, deleted FROM function_changes WHERE seq >= ? ORDER BY seq LIMIT ?";
+        const READ: &str =
+            "SELECT seq, name, deleted FROM function_changes WHERE seq >= ? ORDER BY seq LIMIT ?";
         let mut lease = self.database.readers.lease(POLL * 20).await?;
         let rows = sqlx::query(READ).bind(self.seen).bind(BATCH).fetch_all(lease.connection()?).await?;
         drop(lease);

@@ -4,8 +4,8 @@
 use tandem_contract::{Error, ErrorKind, Result};
 
 const ALLOWED: [&str; 12] = [
-    "SELECT", "VALUES", "WITH", "INSERT", "REPLACE", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "EXPLAIN",
-    "ANALYZE",
+    "SELECT", "VALUES", "WITH", "INSERT", "REPLACE", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER",
+    "EXPLAIN", "ANALYZE",
 ];
 
 /// Checks `text`; returns how many parameters it takes.
@@ -67,7 +67,8 @@ fn check_names(tokens: &[Token<'_>]) -> Result<()> {
 }
 
 fn check_single(tokens: &[Token<'_>]) -> Result<()> {
-    let mut after_end = tokens.iter().skip_while(|token| **token == Token::End).skip_while(|token| **token != Token::End);
+    let mut after_end =
+        tokens.iter().skip_while(|token| **token == Token::End).skip_while(|token| **token != Token::End);
     match after_end.find(|token| **token != Token::End) {
         Some(_) => Err(invalid("One call runs one statement: nothing may follow the `;`")),
         None => Ok(()),
@@ -137,7 +138,9 @@ impl<'a> Tokens<'a> {
             if self.rest.starts_with("--") {
                 self.take(self.rest.find('\n').unwrap_or(usize::MAX));
             } else if self.rest.starts_with("/*") {
-                self.take(self.rest.get(2..).and_then(|rest| rest.find("*/")).map_or(usize::MAX, |at| at + 4));
+                self.take(
+                    self.rest.get(2..).and_then(|rest| rest.find("*/")).map_or(usize::MAX, |at| at + 4),
+                );
             } else {
                 return;
             }
@@ -167,7 +170,8 @@ impl<'a> Iterator for Tokens<'a> {
             }
             '?' => {
                 self.take(1);
-                let digits = self.rest.len() - self.rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                let digits =
+                    self.rest.len() - self.rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
                 Token::Parameter(self.take(digits))
             }
             '$' | ':' | '@' | '#' => {

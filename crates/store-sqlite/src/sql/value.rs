@@ -22,7 +22,9 @@ pub(super) fn bind(arguments: &mut SqliteArguments, at: usize, value: Bson) -> R
         Bson::String(value) => arguments.add(value),
         Bson::ObjectId(value) => arguments.add(value.to_hex()),
         Bson::Decimal128(value) => arguments.add(value.to_string()),
-        Bson::DateTime(value) => arguments.add(value.try_to_rfc3339_string().map_err(|_| refuse(at, "date"))?),
+        Bson::DateTime(value) => {
+            arguments.add(value.try_to_rfc3339_string().map_err(|_| refuse(at, "date"))?)
+        }
         Bson::Binary(value) => arguments.add(value.bytes),
         Bson::Array(_) => return Err(refuse(at, "array")),
         Bson::Document(_) => return Err(refuse(at, "object")),

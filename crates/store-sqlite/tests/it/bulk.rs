@@ -12,7 +12,10 @@ async fn an_ordered_insert_stops_at_the_first_failure() {
     let store = documents(folder.path()).await;
     let batch = || vec![doc! { "_id": 1 }, doc! { "_id": 2 }, doc! { "_id": 1 }, doc! { "_id": 3 }];
     let result = store.insert(&target("ordered"), batch(), true).await.unwrap();
-    assert_eq!(result.inserted_ids.into_iter().collect::<Vec<_>>(), [(0, Bson::Int32(1)), (1, Bson::Int32(2))]);
+    assert_eq!(
+        result.inserted_ids.into_iter().collect::<Vec<_>>(),
+        [(0, Bson::Int32(1)), (1, Bson::Int32(2))]
+    );
     assert_eq!(result.failures.len(), 1);
     assert_eq!(result.failures[0].index, 2);
     assert_eq!(result.failures[0].error.kind(), ErrorKind::DuplicateKey);

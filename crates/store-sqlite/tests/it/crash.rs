@@ -55,7 +55,8 @@ fn a_kill_during_publish_leaves_a_whole_version() {
         }
         child.kill().unwrap();
         for line in lines.map_while(Result::ok) {
-            acknowledged = line.strip_prefix("ack ").and_then(|number| number.parse().ok()).unwrap_or(acknowledged);
+            acknowledged =
+                line.strip_prefix("ack ").and_then(|number| number.parse().ok()).unwrap_or(acknowledged);
         }
         child.wait().unwrap();
 

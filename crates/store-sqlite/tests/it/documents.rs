@@ -27,7 +27,8 @@ async fn a_document_without_id_gets_an_object_id_as_its_first_field() {
     let folder = tempdir().unwrap();
     let store = documents(folder.path()).await;
     let target = target("c");
-    let result = store.insert(&target, vec![doc! { "a": 1 }, doc! { "b": 2, "_id": "x" }], true).await.unwrap();
+    let result =
+        store.insert(&target, vec![doc! { "a": 1 }, doc! { "b": 2, "_id": "x" }], true).await.unwrap();
     let stored = all(&store, &target, Find::default()).await;
     let id: ObjectId = stored[0].get_object_id("_id").unwrap();
     assert_eq!(result.inserted_ids[&0], Bson::ObjectId(id));
@@ -170,7 +171,8 @@ async fn updates_tell_what_they_did() {
     assert_eq!(all(&store, &target, filter(doc! { "new": true })).await, [doc! { "_id": 2, "new": true }]);
     let error = store.update(&target, Update { many: true, ..replace }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-    let moved = store.update(&target, update(doc! { "_id": 1 }, doc! { "$set": { "_id": 9 } })).await.unwrap_err();
+    let moved =
+        store.update(&target, update(doc! { "_id": 1 }, doc! { "$set": { "_id": 9 } })).await.unwrap_err();
     assert_eq!(moved.kind(), ErrorKind::InvalidArgument);
 }
 
@@ -216,7 +218,8 @@ async fn find_and_modify_returns_the_version_asked_for() {
     assert_eq!(none.unwrap(), None);
     let made = store.find_and_modify(&target, operation(ReturnDocument::After, true, nothing)).await;
     assert_eq!(made.unwrap(), Some(doc! { "_id": 100, "n": 10 }));
-    let made = store.find_and_modify(&target, operation(ReturnDocument::Before, true, doc! { "_id": 101 })).await;
+    let made =
+        store.find_and_modify(&target, operation(ReturnDocument::Before, true, doc! { "_id": 101 })).await;
     assert_eq!(made.unwrap(), None);
     let delete = FindAndModify {
         filter: doc! { "n": { "$lt": 10 } },
@@ -259,7 +262,8 @@ async fn sixty_four_writers_lose_no_increment() {
         let store = Arc::clone(if n % 2 == 0 { &store } else { &other });
         tokio::spawn(async move {
             for _ in 0..5 {
-                let once = Update { upsert: true, ..update(doc! { "_id": "n" }, doc! { "$inc": { "n": 1 } }) };
+                let once =
+                    Update { upsert: true, ..update(doc! { "_id": "n" }, doc! { "$inc": { "n": 1 } }) };
                 store.update(&target("counters"), once).await.unwrap();
             }
         })

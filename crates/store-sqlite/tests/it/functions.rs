@@ -1,7 +1,5 @@
 //! The contract of `FunctionStore`, line by line.
 
-
-
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -100,7 +98,11 @@ async fn rows_of_another_tool_have_defaults() {
     let folder = tempdir().unwrap();
     let store = functions(folder.path()).await;
     let mut tool = other_tool(folder.path()).await;
-    run(&mut tool, "INSERT INTO functions (name, compiled, hash) VALUES ('seed', 'exports.default = 1', 'h1')").await;
+    run(
+        &mut tool,
+        "INSERT INTO functions (name, compiled, hash) VALUES ('seed', 'exports.default = 1', 'h1')",
+    )
+    .await;
     run(&mut tool, "INSERT INTO functions (name, compiled) VALUES ('bare', 'abc')").await;
     let function = store.get("seed").await.unwrap().unwrap();
     assert_eq!(function.compiled.as_deref(), Some("exports.default = 1"));
@@ -164,7 +166,8 @@ async fn watch_says_resync_when_the_log_has_a_hole() {
     store.put(draft("a", "x"), Expected::Any).await.unwrap();
     let mut changes = store.watch();
     let mut tool = other_tool(folder.path()).await;
-    run(&mut tool, "INSERT INTO functions (name, compiled, hash) VALUES ('b', 'x', 'y'), ('c', 'x', 'y')").await;
+    run(&mut tool, "INSERT INTO functions (name, compiled, hash) VALUES ('b', 'x', 'y'), ('c', 'x', 'y')")
+        .await;
     run(&mut tool, "DELETE FROM function_changes WHERE name = 'b'").await;
     assert_eq!(timeout(SOON, changes.next()).await.unwrap(), Some(Change::Resync));
     store.put(draft("d", "x"), Expected::Any).await.unwrap();
@@ -196,14 +199,35 @@ async fn a_crash_during_a_put_leaves_the_old_version() {
 }
 
 #[tokio::test]
+async fn a_put_waits_for_another_process_that_writes() {
+    let folder = tempdir().unwrap();
+    let store = Arc::new(functions(folder.path()).await);
+    let mut tool = other_tool(folder.path()).await;
+    run(&mut tool, "BEGIN IMMEDIATE").await;
+    run(&mut tool, "INSERT INTO functions (name, compiled, hash) VALUES ('f', 'x', 'y')").await;
+    let put = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.put(draft("f", "two"), Expected::Any).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(store.get("f").await.unwrap(), None, "readers do not wait");
+    run(&mut tool, "COMMIT").await;
+    assert_eq!(put.await.unwrap().unwrap().revision, 2);
+}
+
+#[tokio::test]
 async fn calls_after_close_fail_and_the_other_store_goes_on() {
     let folder = tempdir().unwrap();
     let (one, two) = (functions(folder.path()).await, functions(folder.path()).await);
-    let documents = SqliteDocumentStore::open(SqliteConfig::default(), &context(folder.path())).await.unwrap();
+    let documents =
+        SqliteDocumentStore::open(SqliteConfig::default(), &context(folder.path())).await.unwrap();
     one.close().await;
     one.close().await;
     assert_eq!(one.get("f").await.unwrap_err().kind(), ErrorKind::StoreUnavailable);
-    assert_eq!(one.put(draft("f", "x"), Expected::Any).await.unwrap_err().kind(), ErrorKind::StoreUnavailable);
+    assert_eq!(
+        one.put(draft("f", "x"), Expected::Any).await.unwrap_err().kind(),
+        ErrorKind::StoreUnavailable
+    );
     assert_eq!(one.watch().next().await, None);
     two.put(draft("f", "x"), Expected::Any).await.unwrap();
     two.ping().await.unwrap();
@@ -216,7 +240,8 @@ async fn calls_after_close_fail_and_the_other_store_goes_on() {
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused_by_name() {
     let folder = tempdir().unwrap();
-    let open = |config| async { SqliteFunctionStore::open(config, &context(folder.path())).await.err().unwrap() };
+    let open =
+        |config| async { SqliteFunctionStore::open(config, &context(folder.path())).await.err().unwrap() };
     let none = open(SqliteConfig { readers: 0, ..SqliteConfig::default() }).await;
     assert_eq!(none.kind(), ErrorKind::InvalidArgument);
     assert!(none.message().contains("sqlite.readers"));
@@ -226,7 +251,8 @@ async fn settings_that_cannot_work_are_refused_by_name() {
     std::fs::write(folder.path().join("file"), "").unwrap();
     let nowhere = open(SqliteConfig { path: "file/x.db".into(), ..SqliteConfig::default() }).await;
     assert_eq!(nowhere.kind(), ErrorKind::StoreUnavailable);
-    std::fs::write(folder.path().join("text.db"), "not a database, but long enough to look at ".repeat(100)).unwrap();
+    std::fs::write(folder.path().join("text.db"), "not a database, but long enough to look at ".repeat(100))
+        .unwrap();
     let corrupt = open(SqliteConfig { path: "text.db".into(), ..SqliteConfig::default() }).await;
     assert!(!corrupt.message().contains("SQLite"), "a driver's words are for the operator");
 }

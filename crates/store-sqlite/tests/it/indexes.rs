@@ -47,7 +47,13 @@ async fn a_unique_index_refuses_a_second_key_with_mongodbs_words() {
     let store = documents(folder.path()).await;
     let target = target("c");
     store.create_index(&target, unique(doc! { "a": 1, "b": 1 })).await.unwrap();
-    let batch = vec![doc! { "a": 1, "b": "x" }, doc! { "a": 1, "b": "y" }, doc! { "a": 1.0, "b": "x" }, doc! {}, doc! {}];
+    let batch = vec![
+        doc! { "a": 1, "b": "x" },
+        doc! { "a": 1, "b": "y" },
+        doc! { "a": 1.0, "b": "x" },
+        doc! {},
+        doc! {},
+    ];
     let result = store.insert(&target, batch, false).await.unwrap();
     let messages: Vec<_> = result.failures.iter().map(|failure| failure.error.message()).collect();
     assert_eq!(
@@ -57,7 +63,8 @@ async fn a_unique_index_refuses_a_second_key_with_mongodbs_words() {
             "E11000 duplicate key error collection: c index: a_1_b_1 dup key: { a: null, b: null }",
         ]
     );
-    let error = store.update(&target, update(doc! { "b": "y" }, doc! { "$set": { "b": "x" } })).await.unwrap_err();
+    let error =
+        store.update(&target, update(doc! { "b": "y" }, doc! { "$set": { "b": "x" } })).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DuplicateKey);
     // A key that was let go can be taken.
     store.update(&target, update(doc! { "b": "x" }, doc! { "$set": { "b": "z" } })).await.unwrap();
@@ -74,7 +81,9 @@ async fn of_many_that_insert_the_same_unique_key_one_wins() {
     let racers: Vec<_> = (0..32)
         .map(|n| {
             let store = Arc::clone(&store);
-            tokio::spawn(async move { store.insert(&target("c"), vec![doc! { "n": n, "k": "same" }], true).await })
+            tokio::spawn(
+                async move { store.insert(&target("c"), vec![doc! { "n": n, "k": "same" }], true).await },
+            )
         })
         .collect();
     let mut won = 0;
@@ -105,7 +114,10 @@ async fn sparse_and_partial_indexes_leave_documents_out() {
     let target = target("c");
     store.create_index(&target, IndexSpec { sparse: true, ..unique(doc! { "s": 1 }) }).await.unwrap();
     let partial = Some(doc! { "live": true });
-    store.create_index(&target, IndexSpec { partial_filter: partial, ..unique(doc! { "p": 1 }) }).await.unwrap();
+    store
+        .create_index(&target, IndexSpec { partial_filter: partial, ..unique(doc! { "p": 1 }) })
+        .await
+        .unwrap();
     let batch = vec![
         doc! { "_id": 1, "p": 1 },
         doc! { "_id": 2, "p": 1 },
@@ -133,7 +145,10 @@ async fn sparse_and_partial_indexes_leave_documents_out() {
 async fn explain_tells_what_sql_answers() {
     let folder = tempdir().unwrap();
     let store = documents(folder.path()).await;
-    store.insert(&target("c"), (0..50).map(|n| doc! { "_id": n, "a": n % 5, "b": n }).collect(), true).await.unwrap();
+    store
+        .insert(&target("c"), (0..50).map(|n| doc! { "_id": n, "a": n % 5, "b": n }).collect(), true)
+        .await
+        .unwrap();
     store.create_index(&target("c"), index(doc! { "a": 1, "b": -1 })).await.unwrap();
 
     let equal = explain(&store, filter(doc! { "a": 2, "c": null })).await;

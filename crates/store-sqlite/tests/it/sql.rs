@@ -1,9 +1,7 @@
 //! `cloud.sql` on its own file.
 
-
-
-use bson::{Bson, doc};
 use crate::common::{documents, functions};
+use bson::{Bson, doc};
 use tandem_contract::{DocumentStore, ErrorKind};
 use tempfile::tempdir;
 
@@ -13,7 +11,8 @@ async fn values_go_in_and_come_back() {
     let store = documents(folder.path()).await;
     let none = store.sql("CREATE TABLE t (i, r, s, b, n, flag BOOLEAN)", vec![]).await.unwrap();
     assert!(none.is_empty());
-    let bytes = Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![0, 255] });
+    let bytes =
+        Bson::Binary(bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![0, 255] });
     let row = vec![
         Bson::Int64(1 << 40),
         Bson::Double(1.5),
@@ -23,8 +22,10 @@ async fn values_go_in_and_come_back() {
         Bson::Boolean(true),
     ];
     store.sql("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)", row).await.unwrap();
-    let rows = store.sql("SELECT *, 7 AS seven FROM t WHERE s = ?1", vec![Bson::String("é".into())]).await.unwrap();
-    let expected = doc! { "i": 1_i64 << 40, "r": 1.5, "s": "é", "b": bytes, "n": null, "flag": 1, "seven": 7 };
+    let rows =
+        store.sql("SELECT *, 7 AS seven FROM t WHERE s = ?1", vec![Bson::String("é".into())]).await.unwrap();
+    let expected =
+        doc! { "i": 1_i64 << 40, "r": 1.5, "s": "é", "b": bytes, "n": null, "flag": 1, "seven": 7 };
     assert_eq!(rows, [expected]);
 }
 

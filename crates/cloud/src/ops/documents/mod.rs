@@ -13,6 +13,7 @@ mod fields;
 mod held;
 mod indexes;
 mod sort;
+mod sql;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -47,7 +48,7 @@ pub(super) const OPS: &[Op] = &[
     async_op!("documents.begin", transactions::begin),
     async_op!("documents.commit", transactions::commit),
     async_op!("documents.abort", transactions::abort),
-    async_op!("documents.sql", transactions::sql),
+    async_op!("documents.sql", sql::sql),
     Op::sync("documents.idSeed", types::id_seed),
     Op::sync("documents.decimal", types::decimal),
     Op::sync("documents.decodeBase64", types::decode_base64),

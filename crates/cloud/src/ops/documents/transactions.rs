@@ -1,13 +1,10 @@
 use std::sync::Arc;
 
-use bson::Bson;
 use tandem_contract::{Error, HostArgs, HostValue, Invocation, Result};
 
-use super::fields::Fields;
 use super::held::OpenTransaction;
 use crate::cloud::Cloud;
 use crate::resources::held;
-use crate::values;
 
 /// Gives the number of a new transaction.
 pub(super) async fn begin(
@@ -45,22 +42,6 @@ pub(super) async fn abort(
         transaction.abort().await?;
     }
     Ok(HostValue::Undefined)
-}
-
-/// `{text, parameters}`; gives an array of rows.
-pub(super) async fn sql(
-    cloud: Arc<Cloud>,
-    _invocation: Arc<Invocation>,
-    args: HostArgs,
-) -> Result<HostValue> {
-    let mut request = Fields::parse("sql", &args)?;
-    let text = request.required_text("text")?;
-    let parameters = match request.take("parameters") {
-        Some(Bson::Array(parameters)) => parameters,
-        _ => Vec::new(),
-    };
-    let rows = cloud.documents.sql(&text, parameters).await?;
-    values::reply(&Bson::Array(rows.into_iter().map(Bson::Document).collect()))
 }
 
 fn parse_handle(text: &str) -> Result<u64> {

@@ -1,19 +1,17 @@
-//! What the store `memory` may hold.
-
-mod opening;
-
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
-use tandem_contract::{BackendFactory, BlobBody, BlobStore, Bucket, Error, ErrorKind, PutOptions, Result};
-use tandem_store_object::{MemoryConfig, MemoryFactory};
+use tandem_contract::{BlobBody, Bucket, Error, ErrorKind, PutOptions, SystemClock, SystemEntropy};
+
+use super::*;
 
 async fn open(limit: &str) -> Arc<dyn BlobStore> {
     let config: MemoryConfig = serde_json::from_value(json!({ "limit": limit })).unwrap();
-    MemoryFactory::open(config, opening::context(Path::new("."))).await.unwrap()
+    let context =
+        OpenContext { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), base: PathBuf::new() };
+    MemoryFactory::open(config, context).await.unwrap()
 }
 
 async fn put(store: &Arc<dyn BlobStore>, key: &str, size: usize) -> Result<()> {

@@ -1,0 +1,42 @@
+const headers = new Headers({ "X-B": "1", a: " 2 " });
+headers.append("x-b", "3");
+headers.append("Set-Cookie", "a=1");
+headers.append("set-cookie", "b=2");
+is([...headers], [["a", "2"], ["set-cookie", "a=1"], ["set-cookie", "b=2"], ["x-b", "1, 3"]]);
+is([headers.get("X-B"), headers.getSetCookie(), headers.get("none")], ["1, 3", ["a=1", "b=2"], null]);
+for (const [name, value] of [["a b", "x"], ["", "x"], ["a", "x\ny"], ["a", "€"]]) is(thrown(() => headers.set(name, value)), "TypeError");
+is(thrown(() => Headers.prototype.get.call({}, "a")), "TypeError");
+
+const made = new Response("hé", { status: 201, statusText: "Made" });
+is([made.status, made.ok, made.statusText, made.headers.get("content-type")], [201, true, "Made", "text/plain;charset=UTF-8"]);
+const copy = made.clone();
+is([await made.text(), made.bodyUsed, copy.bodyUsed], ["hé", true, false]);
+is(await rejected(made.text()), "TypeError");
+is((await copy.bytes()).length, 3);
+is(await Response.json({ a: 1 }).json(), { a: 1 });
+is(Response.json(1, { headers: { "content-type": "x/y" } }).headers.get("content-type"), "x/y");
+is(Response.redirect("https://a.b/c d").headers.get("location"), "https://a.b/c%20d");
+is([Response.redirect("/x", 307).status, Response.error().type], [307, "error"]);
+is([thrown(() => new Response(null, { status: 199 })), thrown(() => new Response("x", { status: 204 }))], ["RangeError", "TypeError"]);
+is(new Response(null, { status: 204 }).body, null);
+is((await new Response(new Uint8Array([1, 2, 3]).subarray(1)).arrayBuffer()).byteLength, 2);
+
+const pairs = new Response(new URLSearchParams({ a: "b c" }));
+is((await pairs.clone().formData()).get("a"), "b c");
+is(await pairs.text(), "a=b+c");
+const form = new FormData();
+form.append("text", "v\nw");
+form.append("file", new File(["abc"], 'n".txt', { type: "text/plain" }));
+const sent = await new Response(form).formData();
+const file = sent.get("file");
+is([sent.get("text"), file.name, file.type, await file.text()], ["v\r\nw", 'n".txt', "text/plain", "abc"]);
+const blob = new Blob(["ab", new Uint8Array([99])], { type: "Text/Plain" });
+is([blob.size, blob.type, await blob.slice(1, -1).text()], [3, "text/plain", "b"]);
+
+const request = new Request("http://a.b/c", { method: "post", body: "x" });
+is([request.method, request.url, request.headers.get("content-type")], ["POST", "http://a.b/c", "text/plain;charset=UTF-8"]);
+const second = new Request(request, { headers: { z: "1" } });
+is([await second.text(), request.bodyUsed, second.headers.get("z")], ["x", true, "1"]);
+is([thrown(() => new Request("http://a", { body: "x" })), thrown(() => new Request("http://u:p@a/"))], ["TypeError", "TypeError"]);
+is([thrown(() => new Request("/relative")), thrown(() => new Request("http://a", { method: "TRACE" }))], ["TypeError", "TypeError"]);
+is(await rejected(fetch("http://example.com/")), "TypeError");
