@@ -92,7 +92,7 @@ const tandem = (engine) => ({
       'engine.isolates': many + 100,
       'functions.sqlite.path': path.join(data, 'tandem.db'),
       'storage.local.root': path.join(data, 'objects'),
-      'log.level': 'warn',
+      'telemetry.level': 'warn',
     }
     const binary = path.join(BENCH, '../target/release/tandem')
     return [binary, 'serve', ...Object.entries(settings).flatMap(([k, v]) => ['--set', `${k}=${v}`])]

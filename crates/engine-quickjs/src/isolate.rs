@@ -107,6 +107,8 @@ impl QuickJsIsolate {
             self.bindings.namespace_of.replace(qjs::JS_GetPropertyStr(context, entry, c"namespaceOf".as_ptr()));
             qjs::JS_FreeValue(context, entry);
             qjs::JS_FreeValue(context, module);
+            // Starting up leaves cycles; nobody waits for this isolate yet.
+            qjs::JS_RunGC(qjs::JS_GetRuntime(context));
         }
         Ok(())
     }

@@ -1,40 +1,40 @@
 use bson::{Bson, DateTime};
 use tandem_contract::Result;
 
-use super::operators::{ANY, Operator};
+use super::operators::{ANY, Arguments, Operator, Run};
 use super::{Summation, Value, is_nullish, type_name};
 use crate::decimal::Decimal;
 use crate::error::{invalid, not_supported};
 use crate::number::Number;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$add", arity: (0, ANY), run: add },
-    Operator { name: "$subtract", arity: (2, 2), run: subtract },
-    Operator { name: "$multiply", arity: (0, ANY), run: multiply },
-    Operator { name: "$divide", arity: (2, 2), run: divide },
-    Operator { name: "$mod", arity: (2, 2), run: modulo },
-    Operator { name: "$abs", arity: (1, 1), run: abs },
-    Operator { name: "$pow", arity: (2, 2), run: pow },
-    Operator { name: "$sqrt", arity: (1, 1), run: double_function },
-    Operator { name: "$exp", arity: (1, 1), run: double_function },
-    Operator { name: "$ln", arity: (1, 1), run: double_function },
-    Operator { name: "$log10", arity: (1, 1), run: double_function },
-    Operator { name: "$log", arity: (2, 2), run: log },
-    Operator { name: "$sin", arity: (1, 1), run: double_function },
-    Operator { name: "$cos", arity: (1, 1), run: double_function },
-    Operator { name: "$tan", arity: (1, 1), run: double_function },
-    Operator { name: "$asin", arity: (1, 1), run: double_function },
-    Operator { name: "$acos", arity: (1, 1), run: double_function },
-    Operator { name: "$atan", arity: (1, 1), run: double_function },
-    Operator { name: "$sinh", arity: (1, 1), run: double_function },
-    Operator { name: "$cosh", arity: (1, 1), run: double_function },
-    Operator { name: "$tanh", arity: (1, 1), run: double_function },
-    Operator { name: "$degreesToRadians", arity: (1, 1), run: double_function },
-    Operator { name: "$radiansToDegrees", arity: (1, 1), run: double_function },
-    Operator { name: "$sum", arity: (0, ANY), run: sum },
-    Operator { name: "$avg", arity: (0, ANY), run: avg },
-    Operator { name: "$stdDevPop", arity: (0, ANY), run: std_dev },
-    Operator { name: "$stdDevSamp", arity: (0, ANY), run: std_dev },
+    Operator { name: "$add", arity: (0, ANY), run: Run::Each(add) },
+    Operator { name: "$subtract", arity: (2, 2), run: Run::All(subtract) },
+    Operator { name: "$multiply", arity: (0, ANY), run: Run::Each(multiply) },
+    Operator { name: "$divide", arity: (2, 2), run: Run::All(divide) },
+    Operator { name: "$mod", arity: (2, 2), run: Run::All(modulo) },
+    Operator { name: "$abs", arity: (1, 1), run: Run::All(abs) },
+    Operator { name: "$pow", arity: (2, 2), run: Run::All(pow) },
+    Operator { name: "$sqrt", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$exp", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$ln", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$log10", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$log", arity: (2, 2), run: Run::All(log) },
+    Operator { name: "$sin", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$cos", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$tan", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$asin", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$acos", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$atan", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$sinh", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$cosh", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$tanh", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$degreesToRadians", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$radiansToDegrees", arity: (1, 1), run: Run::All(double_function) },
+    Operator { name: "$sum", arity: (0, ANY), run: Run::All(sum) },
+    Operator { name: "$avg", arity: (0, ANY), run: Run::All(avg) },
+    Operator { name: "$stdDevPop", arity: (0, ANY), run: Run::All(std_dev) },
+    Operator { name: "$stdDevSamp", arity: (0, ANY), run: Run::All(std_dev) },
 ];
 
 pub(super) const NULL: Result<Value> = Ok(Some(Bson::Null));
@@ -45,11 +45,11 @@ pub(super) fn number(name: &str, value: &Value) -> Result<Number> {
     number.ok_or_else(|| invalid(format!("{name} needs numbers, not {}", type_name(value))))
 }
 
-fn add(name: &'static str, values: Vec<Value>) -> Result<Value> {
+fn add(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     let mut sum = Summation::default();
     let mut dated = false;
-    for value in &values {
-        match value {
+    for value in values {
+        match &value? {
             Some(Bson::DateTime(_)) if dated => return Err(invalid("$add takes only one date")),
             Some(Bson::DateTime(date)) => {
                 dated = true;
@@ -123,13 +123,14 @@ pub(crate) fn binary(
     }
 }
 
-fn multiply(name: &'static str, values: Vec<Value>) -> Result<Value> {
+fn multiply(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     let mut product = Bson::Int32(1);
-    for value in &values {
-        if is_nullish(value) {
+    for value in values {
+        let value = value?;
+        if is_nullish(&value) {
             return NULL;
         }
-        let factor = number(name, value)?;
+        let factor = number(name, &value)?;
         if let Some(left) = Number::of(&product) {
             product = binary(left, factor, i64::checked_mul, |l, r| l * r, Decimal::multiply);
         }

@@ -1,12 +1,10 @@
-use std::cmp::Ordering;
-
 use bson::Bson;
 use tandem_contract::Result;
 
 use super::arithmetic::NULL;
-use super::operators::{Named, Operator};
-use super::string_search::index;
-use super::{Value, is_nullish, type_name};
+use super::operators::{Arguments, Named, Operator, Run};
+use super::string_search::{index, unless_null};
+use super::{Expression, Value, is_nullish, type_name};
 use crate::compare::compare;
 use crate::error::invalid;
 use crate::number::Number;
@@ -14,19 +12,19 @@ use crate::path::array_index;
 use crate::sort::{Direction, Sort};
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$arrayElemAt", arity: (2, 2), run: element_at },
-    Operator { name: "$first", arity: (1, 1), run: end },
-    Operator { name: "$last", arity: (1, 1), run: end },
-    Operator { name: "$size", arity: (1, 1), run: size },
-    Operator { name: "$isArray", arity: (1, 1), run: is_array },
-    Operator { name: "$in", arity: (2, 2), run: is_in },
-    Operator { name: "$indexOfArray", arity: (2, 4), run: index_of },
+    Operator { name: "$arrayElemAt", arity: (2, 2), run: Run::All(element_at) },
+    Operator { name: "$first", arity: (1, 1), run: Run::All(end) },
+    Operator { name: "$last", arity: (1, 1), run: Run::All(end) },
+    Operator { name: "$size", arity: (1, 1), run: Run::All(size) },
+    Operator { name: "$isArray", arity: (1, 1), run: Run::All(is_array) },
+    Operator { name: "$in", arity: (2, 2), run: Run::All(is_in) },
+    Operator { name: "$indexOfArray", arity: (2, 4), run: Run::Each(index_of) },
 ];
 
 const COUNTED: &[&str] = &["input", "n"];
 
 pub(super) const NAMED: &[Named] = &[
-    Named::new("$sortArray", &["input", "sortBy"], 2, sort),
+    Named::new("$sortArray", &["input", "sortBy"], 2, sort).verbatim(&["sortBy"]).checked(check_sort),
     Named::new("$firstN", COUNTED, 2, some),
     Named::new("$lastN", COUNTED, 2, some),
     Named::new("$minN", COUNTED, 2, some),
@@ -80,16 +78,21 @@ fn is_in(name: &'static str, values: Vec<Value>) -> Result<Value> {
     Ok(Some(Bson::Boolean(array.iter().any(|element| compare(element, wanted).is_eq()))))
 }
 
-fn index_of(name: &'static str, values: Vec<Value>) -> Result<Value> {
-    if is_nullish(&values[0]) {
-        return NULL;
-    }
+fn index_of(name: &'static str, values: Arguments<'_>) -> Result<Value> {
+    let Some(values) = unless_null(values)? else { return NULL };
     let array = array(name, &values[0])?;
     let wanted = values[1].as_ref().unwrap_or(&Bson::Undefined);
     let (start, end) = (index(name, values.get(2), 0)?, index(name, values.get(3), array.len())?);
     let mut elements = array.iter().enumerate().take(end).skip(start);
     let found = elements.find(|(_, element)| compare(element, wanted).is_eq());
     Ok(Some(Bson::Int32(found.map_or(-1, |(index, _)| index as i32))))
+}
+
+fn check_sort(_name: &'static str, arguments: &[Option<Expression>]) -> Result<()> {
+    match &arguments[1] {
+        Some(Expression::Literal(by)) => SortBy::parse(by).map(|_| ()),
+        _ => Ok(()),
+    }
 }
 
 /// Sorts elements as wholes by a direction, or by the fields of a document.
@@ -162,18 +165,14 @@ fn some(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {
     let count = crate::pipeline::positive_count(name, &count)?;
     let array = array(name, &input)?;
     let skipped = array.len().saturating_sub(count);
-    let mut kept: Vec<Bson> = match name {
+    Ok(Some(Bson::Array(match name {
         "$firstN" => array.iter().take(count).cloned().collect(),
         "$lastN" => array.iter().skip(skipped).cloned().collect(),
-        _ => array.iter().filter(|value| !matches!(value, Bson::Null | Bson::Undefined)).cloned().collect(),
-    };
-    if matches!(name, "$minN" | "$maxN") {
-        let wanted = if name == "$minN" { Ordering::Less } else { Ordering::Greater };
-        kept.sort_by(|left, right| {
-            let order = compare(left, right);
-            if wanted == Ordering::Less { order } else { order.reverse() }
-        });
-        kept.truncate(count);
-    }
-    Ok(Some(Bson::Array(kept)))
+        _ => {
+            let mut extremes = crate::pipeline::Extremes::new(name == "$maxN", count);
+            let present = array.iter().filter(|value| !matches!(value, Bson::Null | Bson::Undefined));
+            present.for_each(|value| extremes.add(value.clone()));
+            extremes.into_values()
+        }
+    })))
 }

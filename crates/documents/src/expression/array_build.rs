@@ -3,28 +3,29 @@ use tandem_contract::Result;
 
 use super::arithmetic::NULL;
 use super::array::{array, whole};
-use super::operators::{ANY, Named, Operator};
+use super::operators::{ANY, Arguments, Named, Operator, Run};
 use super::{Value, bounded, is_nullish};
 use crate::depth::check_size;
 use crate::error::invalid;
 use crate::slice::slice_of;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$concatArrays", arity: (0, ANY), run: concat },
-    Operator { name: "$slice", arity: (2, 3), run: slice },
-    Operator { name: "$range", arity: (2, 3), run: range },
-    Operator { name: "$reverseArray", arity: (1, 1), run: reverse },
+    Operator { name: "$concatArrays", arity: (0, ANY), run: Run::Each(concat) },
+    Operator { name: "$slice", arity: (2, 3), run: Run::All(slice) },
+    Operator { name: "$range", arity: (2, 3), run: Run::All(range) },
+    Operator { name: "$reverseArray", arity: (1, 1), run: Run::All(reverse) },
 ];
 
 pub(super) const NAMED: &[Named] = &[Named::new("$zip", &["inputs", "useLongestLength", "defaults"], 1, zip)];
 
-fn concat(name: &'static str, values: Vec<Value>) -> Result<Value> {
+fn concat(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     let mut all = Vec::new();
-    for value in &values {
-        if is_nullish(value) {
+    for value in values {
+        let value = value?;
+        if is_nullish(&value) {
             return NULL;
         }
-        all.extend_from_slice(array(name, value)?);
+        all.extend_from_slice(array(name, &value)?);
     }
     bounded(Some(Bson::Array(all)))
 }
@@ -85,14 +86,14 @@ fn zip(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {
     if !defaults.is_empty() && (!longest || defaults.len() != inputs.len()) {
         return Err(invalid("$zip needs as many defaults as inputs, and useLongestLength with them"));
     }
-    if inputs.iter().any(|input| matches!(input, Bson::Null | Bson::Undefined)) {
-        return NULL;
+    let mut arrays = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        match input {
+            Bson::Null | Bson::Undefined => return NULL,
+            Bson::Array(array) => arrays.push(array.as_slice()),
+            _ => return Err(invalid("$zip needs arrays as its inputs")),
+        }
     }
-    let arrays = inputs.iter().map(|input| match input {
-        Bson::Array(array) => Ok(array.as_slice()),
-        _ => Err(invalid("$zip needs arrays as its inputs")),
-    });
-    let arrays = arrays.collect::<Result<Vec<_>>>()?;
     let lengths = arrays.iter().map(|array| array.len());
     let length = if longest { lengths.max() } else { lengths.min() }.unwrap_or(0);
     let row = |row: usize| {

@@ -4,21 +4,21 @@ use bson::Bson;
 use tandem_contract::Result;
 
 use super::arithmetic::spread;
-use super::operators::{ANY, Operator};
+use super::operators::{ANY, Operator, Run};
 use super::{Value, is_nullish, truthy};
 use crate::compare::compare_optional;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$eq", arity: (2, 2), run: relation },
-    Operator { name: "$ne", arity: (2, 2), run: relation },
-    Operator { name: "$lt", arity: (2, 2), run: relation },
-    Operator { name: "$lte", arity: (2, 2), run: relation },
-    Operator { name: "$gt", arity: (2, 2), run: relation },
-    Operator { name: "$gte", arity: (2, 2), run: relation },
-    Operator { name: "$cmp", arity: (2, 2), run: relation },
-    Operator { name: "$not", arity: (1, 1), run: not },
-    Operator { name: "$min", arity: (0, ANY), run: extreme },
-    Operator { name: "$max", arity: (0, ANY), run: extreme },
+    Operator { name: "$eq", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$ne", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$lt", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$lte", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$gt", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$gte", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$cmp", arity: (2, 2), run: Run::All(relation) },
+    Operator { name: "$not", arity: (1, 1), run: Run::All(not) },
+    Operator { name: "$min", arity: (0, ANY), run: Run::All(extreme) },
+    Operator { name: "$max", arity: (0, ANY), run: Run::All(extreme) },
 ];
 
 /// Compares in the full BSON order, missing below null.

@@ -4,7 +4,7 @@ use bson::{Bson, Document};
 use tandem_contract::Result;
 
 use super::parse::{self, check_variable};
-use super::{Expression, Frame, Names, Scope, Value, bounded, is_nullish, type_name};
+use super::{Expression, Frame, Names, Scope, Value, bounded, fold, is_nullish, truthy, type_name};
 use crate::error::invalid;
 
 /// An operator with control over evaluation.
@@ -47,7 +47,7 @@ pub(super) fn parse(name: &str, operand: &Bson, names: &Names) -> Result<Option<
 }
 
 /// The fields of an operand that must be a document with these parameters.
-fn fields<'a>(name: &str, operand: &'a Bson, parameters: &[&str]) -> Result<&'a Document> {
+pub(super) fn fields<'a>(name: &str, operand: &'a Bson, parameters: &[&str]) -> Result<&'a Document> {
     let Bson::Document(fields) = operand else {
         return Err(invalid(format!("{name} needs a document with its parameters")));
     };
@@ -57,7 +57,7 @@ fn fields<'a>(name: &str, operand: &'a Bson, parameters: &[&str]) -> Result<&'a 
     }
 }
 
-fn required<'a>(name: &str, fields: &'a Document, parameter: &str) -> Result<&'a Bson> {
+pub(super) fn required<'a>(name: &str, fields: &'a Document, parameter: &str) -> Result<&'a Bson> {
     fields.get(parameter).ok_or_else(|| invalid(format!("{name} needs the parameter \"{parameter}\"")))
 }
 
@@ -145,6 +145,32 @@ fn parse_reduce(operand: &Bson, names: &Names) -> Result<Control> {
 }
 
 impl Control {
+    /// Decides at once what does not depend on the document.
+    pub(super) fn fold(self) -> Result<Expression> {
+        use fold::is_literal;
+        match self {
+            Self::And(arguments) if has_constant(&arguments, false) => Ok(Expression::Literal(false.into())),
+            Self::Or(arguments) if has_constant(&arguments, true) => Ok(Expression::Literal(true.into())),
+            Self::Condition([Expression::Literal(condition), then, otherwise]) => {
+                Ok(if truthy(Some(&condition)) { then } else { otherwise })
+            }
+            control => {
+                let known = match &control {
+                    Self::And(arguments) | Self::Or(arguments) | Self::IfNull(arguments) => {
+                        arguments.iter().all(is_literal)
+                    }
+                    Self::Switch { branches, default } => {
+                        branches.iter().all(|(case, then)| is_literal(case) && is_literal(then))
+                            && default.iter().all(is_literal)
+                    }
+                    _ => false,
+                };
+                let expression = Expression::Control(Box::new(control));
+                if known { fold::evaluate(expression) } else { Ok(expression) }
+            }
+        }
+    }
+
     pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value> {
         match self {
             Self::And(arguments) => any(arguments, scope, false).map(|any| Some(Bson::Boolean(!any))),
@@ -184,6 +210,13 @@ impl Control {
             Self::Reduce { input, initial, body } => reduce(input, initial, body, scope),
         }
     }
+}
+
+fn has_constant(arguments: &[Expression], wanted: bool) -> bool {
+    arguments.iter().any(|argument| match argument {
+        Expression::Literal(value) => truthy(Some(value)) == wanted,
+        _ => false,
+    })
 }
 
 fn any(arguments: &[Expression], scope: &Scope<'_>, wanted: bool) -> Result<bool> {

@@ -4,7 +4,7 @@ use bson::{Bson, DateTime};
 use tandem_contract::{ErrorKind, Result};
 
 use super::arithmetic::NULL;
-use super::operators::{Named, Operator};
+use super::operators::{Named, Operator, Run};
 use super::{Value, date_format, date_parse, is_nullish, number_format, truthy, type_name};
 use crate::bson_type::parse_type;
 use crate::decimal::{Decimal, Rounding};
@@ -12,16 +12,16 @@ use crate::error::{invalid, not_supported};
 use crate::number::{Number, exact_i64};
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$toString", arity: (1, 1), run: shorthand },
-    Operator { name: "$toInt", arity: (1, 1), run: shorthand },
-    Operator { name: "$toLong", arity: (1, 1), run: shorthand },
-    Operator { name: "$toDouble", arity: (1, 1), run: shorthand },
-    Operator { name: "$toDecimal", arity: (1, 1), run: shorthand },
-    Operator { name: "$toBool", arity: (1, 1), run: shorthand },
-    Operator { name: "$toDate", arity: (1, 1), run: shorthand },
-    Operator { name: "$toObjectId", arity: (1, 1), run: shorthand },
-    Operator { name: "$type", arity: (1, 1), run: type_of },
-    Operator { name: "$isNumber", arity: (1, 1), run: is_number },
+    Operator { name: "$toString", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toInt", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toLong", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toDouble", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toDecimal", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toBool", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toDate", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$toObjectId", arity: (1, 1), run: Run::All(shorthand) },
+    Operator { name: "$type", arity: (1, 1), run: Run::All(type_of) },
+    Operator { name: "$isNumber", arity: (1, 1), run: Run::All(is_number) },
 ];
 
 pub(super) const NAMED: &[Named] = &[Named::new("$convert", &["input", "to", "onError", "onNull"], 2, convert).folding()];

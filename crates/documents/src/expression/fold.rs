@@ -33,12 +33,15 @@ fn grouping(name: &str, operands: usize) -> Grouping {
 /// # Errors
 /// What the operator raises for operands that are all constant, wherever the call stands.
 pub(super) fn call(operator: &'static Operator, operands: Vec<Expression>) -> Result<Expression> {
+    if operands.iter().all(is_literal) {
+        return evaluate(Expression::Call(operator, operands));
+    }
     let grouping = grouping(operator.name, operands.len());
     let operands = match grouping {
         Grouping::No => operands,
         grouping => regroup(operator, flatten(operator, operands), grouping)?,
     };
-    if operands.iter().all(is_literal) { evaluate(Expression::Call(operator, operands)) } else { Ok(Expression::Call(operator, operands)) }
+    Ok(Expression::Call(operator, operands))
 }
 
 /// `add(a, add(b, c))` is `add(a, b, c)`.

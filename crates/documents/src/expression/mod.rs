@@ -30,7 +30,8 @@ use crate::depth::{check_size, value_size};
 use crate::error::not_supported;
 use crate::number::Number;
 use control::Control;
-use operators::{Named, Operator};
+use operators::{Named, Operator, Run};
+use string_regex::RegexSearch;
 
 pub(crate) use arithmetic::binary;
 pub(crate) use array::SortBy;
@@ -53,6 +54,7 @@ pub(crate) enum Expression {
     Array(Vec<Expression>),
     Call(&'static Operator, Vec<Expression>),
     Named(&'static Named, Vec<Option<Expression>>),
+    Search(Box<RegexSearch>),
     Control(Box<Control>),
 }
 
@@ -172,8 +174,11 @@ impl Expression {
                 Ok(Some(Bson::Array(values.collect::<Result<_>>()?)))
             }
             Self::Call(operator, arguments) => {
-                let values = arguments.iter().map(|argument| argument.evaluate(scope));
-                (operator.run)(operator.name, values.collect::<Result<_>>()?)
+                let mut values = arguments.iter().map(|argument| argument.evaluate(scope));
+                match operator.run {
+                    Run::All(run) => run(operator.name, values.collect::<Result<_>>()?),
+                    Run::Each(run) => run(operator.name, &mut values),
+                }
             }
             Self::Named(operator, arguments) => {
                 let evaluate = |argument: &Option<Self>| {
@@ -181,6 +186,7 @@ impl Expression {
                 };
                 (operator.run)(operator.name, arguments.iter().map(evaluate).collect::<Result<_>>()?)
             }
+            Self::Search(search) => search.evaluate(scope),
             Self::Control(control) => control.evaluate(scope),
         }
     }
@@ -188,17 +194,6 @@ impl Expression {
     /// The value of a variable that the caller sets.
     pub(crate) fn user_variable(name: &str) -> Self {
         Self::Variable(Variable::User(name.to_owned()), Vec::new())
-    }
-
-    /// Whether the value is plainly the same for every document.
-    pub(crate) fn is_constant(&self) -> bool {
-        match self {
-            Self::Literal(_) => true,
-            Self::Object(fields) => fields.iter().all(|(_, value)| value.is_constant()),
-            Self::Array(values) | Self::Call(_, values) => values.iter().all(Self::is_constant),
-            Self::Named(_, values) => values.iter().flatten().all(Self::is_constant),
-            Self::Field(_) | Self::Variable(..) | Self::Control(_) => false,
-        }
     }
 
     /// Whether the value counts as true.

@@ -3,20 +3,20 @@ use tandem_contract::Result;
 
 use super::arithmetic::NULL;
 use super::array::array;
-use super::operators::{ANY, Named, Operator};
-use super::{Value, is_nullish, type_name};
+use super::operators::{ANY, Named, Operator, Run};
+use super::{Expression, Value, is_nullish, type_name};
 use crate::error::invalid;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$mergeObjects", arity: (0, ANY), run: merge },
-    Operator { name: "$objectToArray", arity: (1, 1), run: to_array },
-    Operator { name: "$arrayToObject", arity: (1, 1), run: from_array },
+    Operator { name: "$mergeObjects", arity: (0, ANY), run: Run::All(merge) },
+    Operator { name: "$objectToArray", arity: (1, 1), run: Run::All(to_array) },
+    Operator { name: "$arrayToObject", arity: (1, 1), run: Run::All(from_array) },
 ];
 
 pub(super) const NAMED: &[Named] = &[
-    Named::new("$getField", &["field", "input"], 1, get_field).bare(),
-    Named::new("$setField", &["field", "input", "value"], 3, set_field),
-    Named::new("$unsetField", &["field", "input"], 2, set_field),
+    Named::new("$getField", &["field", "input"], 1, get_field).bare().checked(check_field),
+    Named::new("$setField", &["field", "input", "value"], 3, set_field).checked(check_constant_field),
+    Named::new("$unsetField", &["field", "input"], 2, set_field).checked(check_constant_field),
 ];
 
 fn merge(name: &'static str, values: Vec<Value>) -> Result<Value> {
@@ -68,6 +68,21 @@ fn from_array(name: &'static str, values: Vec<Value>) -> Result<Value> {
         }
     }
     Ok(Some(Bson::Document(object)))
+}
+
+fn check_field(name: &'static str, arguments: &[Option<Expression>]) -> Result<()> {
+    match &arguments[0] {
+        Some(Expression::Literal(Bson::String(_))) => Ok(()),
+        Some(Expression::Literal(_)) => Err(invalid(format!("{name} needs a string as its field"))),
+        _ => Ok(()),
+    }
+}
+
+fn check_constant_field(name: &'static str, arguments: &[Option<Expression>]) -> Result<()> {
+    match &arguments[0] {
+        Some(Expression::Literal(Bson::String(_))) => Ok(()),
+        _ => Err(invalid(format!("{name} needs a constant string as its field"))),
+    }
 }
 
 fn field_name(name: &str, field: &Option<Value>) -> Result<String> {

@@ -13,8 +13,20 @@ pub(crate) struct Operator {
     pub(super) name: &'static str,
     /// The least and the most arguments.
     pub(super) arity: (usize, usize),
-    pub(super) run: fn(&'static str, Vec<Value>) -> Result<Value>,
+    pub(super) run: Run,
 }
+
+/// How an operator takes its arguments.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Run {
+    /// All at once.
+    All(fn(&'static str, Vec<Value>) -> Result<Value>),
+    /// One by one: those after a null, or after what decides the result, are not evaluated.
+    Each(fn(&'static str, Arguments<'_>) -> Result<Value>),
+}
+
+/// Arguments that are evaluated as they are asked for.
+pub(super) type Arguments<'a> = &'a mut dyn Iterator<Item = Result<Value>>;
 
 /// An operator with arguments by name.
 #[derive(Debug)]

@@ -2,17 +2,17 @@ use bson::Bson;
 use tandem_contract::Result;
 
 use super::arithmetic::{NULL, number};
-use super::operators::Operator;
+use super::operators::{Operator, Run};
 use super::{Value, is_nullish};
 use crate::decimal::{Decimal, Rounding};
 use crate::error::invalid;
 use crate::number::Number;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$ceil", arity: (1, 1), run: whole },
-    Operator { name: "$floor", arity: (1, 1), run: whole },
-    Operator { name: "$round", arity: (1, 2), run: at_place },
-    Operator { name: "$trunc", arity: (1, 2), run: at_place },
+    Operator { name: "$ceil", arity: (1, 1), run: Run::All(whole) },
+    Operator { name: "$floor", arity: (1, 1), run: Run::All(whole) },
+    Operator { name: "$round", arity: (1, 2), run: Run::All(at_place) },
+    Operator { name: "$trunc", arity: (1, 2), run: Run::All(at_place) },
 ];
 
 fn whole(name: &'static str, values: Vec<Value>) -> Result<Value> {

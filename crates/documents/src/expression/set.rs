@@ -4,19 +4,19 @@ use bson::Bson;
 use tandem_contract::Result;
 
 use super::arithmetic::NULL;
-use super::operators::{ANY, Operator};
+use super::operators::{ANY, Arguments, Operator, Run};
 use super::{Value, is_nullish, truthy, type_name};
 use crate::compare::{GroupKey, group_key};
 use crate::error::invalid;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$setUnion", arity: (0, ANY), run: union },
-    Operator { name: "$setIntersection", arity: (0, ANY), run: intersection },
-    Operator { name: "$setDifference", arity: (2, 2), run: difference },
-    Operator { name: "$setEquals", arity: (2, ANY), run: equals },
-    Operator { name: "$setIsSubset", arity: (2, 2), run: is_subset },
-    Operator { name: "$allElementsTrue", arity: (1, 1), run: all_true },
-    Operator { name: "$anyElementTrue", arity: (1, 1), run: any_true },
+    Operator { name: "$setUnion", arity: (0, ANY), run: Run::Each(union) },
+    Operator { name: "$setIntersection", arity: (0, ANY), run: Run::Each(intersection) },
+    Operator { name: "$setDifference", arity: (2, 2), run: Run::All(difference) },
+    Operator { name: "$setEquals", arity: (2, ANY), run: Run::Each(equals) },
+    Operator { name: "$setIsSubset", arity: (2, 2), run: Run::All(is_subset) },
+    Operator { name: "$allElementsTrue", arity: (1, 1), run: Run::All(all_true) },
+    Operator { name: "$anyElementTrue", arity: (1, 1), run: Run::All(any_true) },
 ];
 
 fn array(name: &str, value: Value) -> Result<Vec<Bson>> {
@@ -31,9 +31,10 @@ fn keys(array: &[Bson]) -> BTreeSet<GroupKey> {
 }
 
 /// All distinct values, in order.
-fn union(name: &'static str, values: Vec<Value>) -> Result<Value> {
+fn union(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     let mut set: BTreeMap<GroupKey, Bson> = BTreeMap::new();
     for value in values {
+        let value = value?;
         if is_nullish(&value) {
             return NULL;
         }
@@ -44,9 +45,10 @@ fn union(name: &'static str, values: Vec<Value>) -> Result<Value> {
     Ok(Some(Bson::Array(set.into_values().collect())))
 }
 
-fn intersection(name: &'static str, values: Vec<Value>) -> Result<Value> {
+fn intersection(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     let mut set: Option<BTreeMap<GroupKey, Bson>> = None;
     for value in values {
+        let value = value?;
         if is_nullish(&value) {
             return NULL;
         }
@@ -63,9 +65,6 @@ fn intersection(name: &'static str, values: Vec<Value>) -> Result<Value> {
                 }
                 set = Some(first);
             }
-        }
-        if set.as_ref().is_some_and(BTreeMap::is_empty) {
-            break;
         }
     }
     Ok(Some(Bson::Array(set.unwrap_or_default().into_values().collect())))
@@ -86,9 +85,16 @@ fn difference(name: &'static str, values: Vec<Value>) -> Result<Value> {
     Ok(Some(Bson::Array(left.into_iter().filter(|element| seen.insert(group_key(element))).collect())))
 }
 
-fn equals(name: &'static str, values: Vec<Value>) -> Result<Value> {
-    let sets = values.into_iter().map(|value| Ok(keys(&array(name, value)?))).collect::<Result<Vec<_>>>()?;
-    Ok(Some(Bson::Boolean(sets.windows(2).all(|pair| pair[0] == pair[1]))))
+fn equals(name: &'static str, values: Arguments<'_>) -> Result<Value> {
+    let mut first = None;
+    for value in values {
+        let keys = keys(&array(name, value?)?);
+        // What comes after a difference is not looked at.
+        if *first.get_or_insert_with(|| keys.clone()) != keys {
+            return Ok(Some(Bson::Boolean(false)));
+        }
+    }
+    Ok(Some(Bson::Boolean(true)))
 }
 
 fn is_subset(name: &'static str, values: Vec<Value>) -> Result<Value> {

@@ -2,23 +2,23 @@ use bson::Bson;
 use tandem_contract::Result;
 
 use super::arithmetic::{NULL, number};
-use super::operators::{ANY, Named, Operator};
+use super::operators::{ANY, Arguments, Named, Operator, Run};
 use super::{Value, date_format, is_nullish, number_format, type_name};
 use crate::depth::check_size;
 use crate::error::{invalid, not_supported};
 use crate::number::Number;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    Operator { name: "$concat", arity: (0, ANY), run: concat },
-    Operator { name: "$toUpper", arity: (1, 1), run: change_case },
-    Operator { name: "$toLower", arity: (1, 1), run: change_case },
-    Operator { name: "$substr", arity: (3, 3), run: substring_bytes },
-    Operator { name: "$substrBytes", arity: (3, 3), run: substring_bytes },
-    Operator { name: "$substrCP", arity: (3, 3), run: substring_points },
-    Operator { name: "$strLenBytes", arity: (1, 1), run: length },
-    Operator { name: "$strLenCP", arity: (1, 1), run: length },
-    Operator { name: "$strcasecmp", arity: (2, 2), run: compare_ignoring_case },
-    Operator { name: "$split", arity: (2, 2), run: split },
+    Operator { name: "$concat", arity: (0, ANY), run: Run::Each(concat) },
+    Operator { name: "$toUpper", arity: (1, 1), run: Run::All(change_case) },
+    Operator { name: "$toLower", arity: (1, 1), run: Run::All(change_case) },
+    Operator { name: "$substr", arity: (3, 3), run: Run::All(substring_bytes) },
+    Operator { name: "$substrBytes", arity: (3, 3), run: Run::All(substring_bytes) },
+    Operator { name: "$substrCP", arity: (3, 3), run: Run::All(substring_points) },
+    Operator { name: "$strLenBytes", arity: (1, 1), run: Run::All(length) },
+    Operator { name: "$strLenCP", arity: (1, 1), run: Run::All(length) },
+    Operator { name: "$strcasecmp", arity: (2, 2), run: Run::All(compare_ignoring_case) },
+    Operator { name: "$split", arity: (2, 2), run: Run::All(split) },
 ];
 
 pub(super) const NAMED: &[Named] = &[
@@ -57,13 +57,14 @@ pub(super) fn string(text: impl Into<String>) -> Result<Value> {
     Ok(Some(Bson::String(text.into())))
 }
 
-fn concat(name: &'static str, values: Vec<Value>) -> Result<Value> {
+fn concat(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     let mut out = String::new();
-    for value in &values {
-        if is_nullish(value) {
+    for value in values {
+        let value = value?;
+        if is_nullish(&value) {
             return NULL;
         }
-        out.push_str(text(name, value)?);
+        out.push_str(text(name, &value)?);
         check_size(out.len())?;
     }
     string(out)

@@ -4,52 +4,93 @@ use tandem_contract::Result;
 use super::arithmetic::NULL;
 use super::operators::Named;
 use super::string::{string, text};
-use super::{Value, bounded, is_nullish};
+use super::{Expression, Names, Scope, Value, bounded, is_nullish};
 use crate::depth::check_size;
 use crate::error::invalid;
 use crate::regex::Pattern;
 
-const PARAMETERS: &[&str] = &["input", "regex", "options"];
+const NAMES: [&str; 3] = ["$regexMatch", "$regexFind", "$regexFindAll"];
 const REPLACE: &[&str] = &["input", "find", "replacement"];
 
 pub(super) const NAMED: &[Named] = &[
-    Named::new("$regexMatch", PARAMETERS, 2, regex),
-    Named::new("$regexFind", PARAMETERS, 2, regex),
-    Named::new("$regexFindAll", PARAMETERS, 2, regex),
     Named::new("$replaceOne", REPLACE, 3, replace),
     Named::new("$replaceAll", REPLACE, 3, replace),
 ];
 
-fn regex(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {
-    let pattern = pattern(name, &arguments)?;
-    let input = arguments[0].clone().flatten();
-    let nothing = || match name {
-        "$regexMatch" => Bson::Boolean(false),
-        "$regexFind" => Bson::Null,
-        _ => Bson::Array(Vec::new()),
-    };
-    if !is_nullish(&input) {
-        text(name, &input)?;
+/// `$regexMatch`, `$regexFind` or `$regexFindAll`.
+#[derive(Clone, Debug)]
+pub(crate) struct RegexSearch {
+    name: &'static str,
+    input: Expression,
+    pattern: Source,
+}
+
+/// A pattern that is compiled once, or one that depends on the document.
+#[derive(Clone, Debug)]
+enum Source {
+    Fixed(Option<Pattern>),
+    Computed(Expression, Option<Expression>),
+}
+
+impl RegexSearch {
+    /// Parses an operator of this kind; `None` when it is another.
+    pub(super) fn parse(name: &str, operand: &Bson, names: &Names) -> Result<Option<Self>> {
+        let Some(name) = NAMES.into_iter().find(|known| *known == name) else { return Ok(None) };
+        let fields = super::control::fields(name, operand, &["input", "regex", "options"])?;
+        let required = |field| Expression::parse(super::control::required(name, fields, field)?, names);
+        let (input, regex) = (required("input")?, required("regex")?);
+        let options = fields.get("options").map(|options| Expression::parse(options, names)).transpose()?;
+        let pattern = match (&regex, &options) {
+            (Expression::Literal(regex), None) => Source::Fixed(compile(name, Some(regex), None)?),
+            (Expression::Literal(regex), Some(Expression::Literal(options))) => {
+                Source::Fixed(compile(name, Some(regex), Some(options))?)
+            }
+            _ => Source::Computed(regex, options),
+        };
+        Ok(Some(Self { name, input, pattern }))
     }
-    let (Some(Bson::String(input)), Some(pattern)) = (&input, pattern) else { return Ok(Some(nothing())) };
-    match name {
-        "$regexMatch" => Ok(Some(Bson::Boolean(pattern.is_match(input)?))),
-        "$regexFind" => Ok(Some(match pattern.captures(input, 0)? {
-            Some(groups) => found(input, &groups),
-            None => Bson::Null,
-        })),
-        _ => find_all(&pattern, input),
+
+    pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value> {
+        let input = self.input.evaluate(scope)?;
+        if !is_nullish(&input) {
+            text(self.name, &input)?;
+        }
+        let computed;
+        let pattern = match &self.pattern {
+            Source::Fixed(pattern) => pattern,
+            Source::Computed(regex, options) => {
+                let regex = regex.evaluate(scope)?;
+                let options = options.as_ref().map(|options| options.evaluate(scope)).transpose()?.flatten();
+                computed = compile(self.name, regex.as_ref(), options.as_ref())?;
+                &computed
+            }
+        };
+        let (Some(Bson::String(input)), Some(pattern)) = (&input, pattern) else {
+            return Ok(Some(match self.name {
+                "$regexMatch" => Bson::Boolean(false),
+                "$regexFind" => Bson::Null,
+                _ => Bson::Array(Vec::new()),
+            }));
+        };
+        match self.name {
+            "$regexMatch" => Ok(Some(Bson::Boolean(pattern.is_match(input)?))),
+            "$regexFind" => Ok(Some(match pattern.captures(input, 0)? {
+                Some(groups) => found(input, &groups),
+                None => Bson::Null,
+            })),
+            _ => find_all(pattern, input),
+        }
     }
 }
 
-/// The pattern of the operator; `None` when it is null.
-fn pattern(name: &str, arguments: &[Option<Value>]) -> Result<Option<Pattern>> {
-    let options = arguments[2].clone().flatten();
-    let options = match &options {
-        value if is_nullish(value) => None,
-        value => Some(text(name, value)?),
+/// The pattern of an operator; `None` when it is null.
+fn compile(name: &str, regex: Option<&Bson>, options: Option<&Bson>) -> Result<Option<Pattern>> {
+    let options = match options {
+        None | Some(Bson::Null | Bson::Undefined) => None,
+        Some(Bson::String(options)) => Some(options.as_str()),
+        Some(_) => return Err(invalid(format!("{name} needs a string as its options"))),
     };
-    match arguments[1].as_ref().and_then(Option::as_ref) {
+    match regex {
         None | Some(Bson::Null | Bson::Undefined) => Ok(None),
         Some(Bson::String(source)) => Pattern::new(source, options.unwrap_or_default()).map(Some),
         Some(Bson::RegularExpression(regex)) => {

@@ -103,13 +103,8 @@ impl Bucket {
 
 /// A value that is the same for all documents.
 fn constant(value: &Bson) -> Result<Bson> {
-    let nothing = Document::new();
     match Expression::parse(value, &Names::default())? {
         Expression::Literal(value) => Ok(value),
-        expression if expression.is_constant() => {
-            let scope = crate::expression::Scope::new(&nothing, None);
-            Ok(expression.evaluate(&scope)?.unwrap_or(Bson::Null))
-        }
         _ => Err(invalid("$bucket needs constant boundaries and a constant default")),
     }
 }

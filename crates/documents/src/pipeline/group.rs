@@ -50,7 +50,7 @@ impl Group {
         let mut places: HashMap<GroupKey, usize> = HashMap::new();
         for document in input {
             let scope = run.scope(document, frame);
-            let id = self.id.evaluate(&scope)?.unwrap_or(Bson::Null);
+            let id = self.id(&scope)?;
             let place = match places.get(&group_key(&id)) {
                 Some(place) => *place,
                 None => {
@@ -68,6 +68,18 @@ impl Group {
             Ok(document)
         });
         closed.collect()
+    }
+
+    /// The key of a document. What is missing in it is null.
+    fn id(&self, scope: &Scope<'_>) -> Result<Bson> {
+        let Expression::Object(fields) = &self.id else {
+            return Ok(self.id.evaluate(scope)?.unwrap_or(Bson::Null));
+        };
+        let mut id = Document::new();
+        for (name, field) in fields {
+            id.insert(name.clone(), field.evaluate(scope)?.unwrap_or(Bson::Null));
+        }
+        Ok(Bson::Document(id))
     }
 
     fn open(&self, run: &Run<'_>, id: Bson, frame: Option<&Frame<'_>>) -> Result<Gathered> {

@@ -21,6 +21,9 @@ pub(super) struct Lookup {
     fields: Option<(Vec<String>, Vec<String>)>,
     variables: Vec<(String, Expression)>,
     stages: Option<Stages>,
+    /// The field goes to the end even when the document had it, as MongoDB does where it joins
+    /// before the pipeline proper.
+    moves: bool,
 }
 
 impl Lookup {
@@ -56,7 +59,13 @@ impl Lookup {
         if stages.is_none() && (equal.is_none() || fields.contains_key("let")) {
             return Err(invalid("$lookup needs \"localField\" and \"foreignField\", or a \"pipeline\""));
         }
-        Ok(Self { from, target, fields: equal, variables, stages })
+        Ok(Self { from, target, fields: equal, variables, stages, moves: false })
+    }
+
+    /// Tells a join at the start of a pipeline that it is one; only joins by equal values change.
+    pub(super) fn lead(&mut self) -> bool {
+        self.moves = self.stages.is_none();
+        self.moves
     }
 
     pub(super) fn foreign_collections(&self, names: &mut Vec<String>) {
@@ -82,6 +91,11 @@ impl Lookup {
             };
             if let Some(stages) = &self.stages {
                 found = self.run_stages(run, stages, found, &document, frame)?;
+            }
+            if self.moves
+                && let Some(existing) = document.remove(&self.target[0])
+            {
+                document.insert(self.target[0].clone(), existing);
             }
             set_object_path(&mut document, &self.target, Bson::Array(found.into_iter().map(Bson::Document).collect()));
             check_document(&document)?;

@@ -24,6 +24,7 @@ use stage::Stage;
 
 pub(crate) use accumulator::positive_count;
 pub use leading::Leading;
+pub(crate) use ranking::Extremes;
 pub(crate) use statistics::{Average, Deviation};
 
 /// Yields the documents of other collections, for `$lookup` and `$unionWith`.

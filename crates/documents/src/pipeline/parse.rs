@@ -54,7 +54,24 @@ pub(super) fn parse(stages: &[Document], names: &Names, place: Place) -> Result<
             _ => return Err(invalid(format!("A stage of a pipeline has exactly one field, its name: {stage}"))),
         }
     }
+    if place != Place::Update {
+        lead(&mut parsed);
+    }
     Ok(Stages { stages: parsed })
+}
+
+/// Tells the joins among the first stages that they are.
+fn lead(stages: &mut [Stage]) {
+    for stage in stages {
+        let leads = match stage {
+            Stage::Lookup(lookup) => lookup.lead(),
+            Stage::Match { .. } | Stage::Sort(_) | Stage::Skip(_) | Stage::Limit(_) | Stage::Group(_) => true,
+            _ => false,
+        };
+        if !leads {
+            return;
+        }
+    }
 }
 
 /// Parses the stages of a field of another stage.

@@ -6,7 +6,7 @@ use tandem_contract::Result;
 use super::accumulator::positive_count;
 use crate::compare::compare;
 use crate::error::invalid;
-use crate::expression::{Expression, Names, Scope, Value, is_nullish};
+use crate::expression::{Expression, Names, Scope, Value};
 use crate::sort::Sort;
 
 /// Which values are kept.
@@ -73,7 +73,8 @@ impl Selection {
             Some(count) => positive_count(self.name, &count.evaluate(scope)?)?,
             None => 1,
         };
-        Ok(Ranking { selection: self.clone(), count, kept: Vec::new() })
+        let extremes = Extremes::new(matches!(self.order, Order::Highest), count);
+        Ok(Ranking { selection: self.clone(), count, kept: Vec::new(), extremes })
     }
 }
 
@@ -82,13 +83,54 @@ pub(super) struct Ranking {
     selection: Selection,
     count: usize,
     kept: Vec<(Vec<Bson>, Bson)>,
+    extremes: Extremes,
+}
+
+/// The lowest or highest values. Among equals that do not all fit, the earlier stay.
+pub(crate) struct Extremes {
+    highest: bool,
+    count: usize,
+    /// Ascending, equals in the order they came.
+    kept: Vec<Bson>,
+}
+
+impl Extremes {
+    pub(crate) fn new(highest: bool, count: usize) -> Self {
+        Self { highest, count, kept: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, value: Bson) {
+        if self.kept.len() >= self.count {
+            let weakest = if self.highest { 0 } else { self.kept.len() - 1 };
+            let order = compare(&value, &self.kept[weakest]);
+            if (self.highest && order.is_le()) || (!self.highest && order.is_ge()) {
+                return;
+            }
+            self.kept.remove(weakest);
+        }
+        let place = self.kept.partition_point(|kept| compare(kept, &value).is_le());
+        self.kept.insert(place, value);
+    }
+
+    /// The lowest first, or the highest.
+    pub(crate) fn into_values(mut self) -> Vec<Bson> {
+        if self.highest {
+            self.kept.reverse();
+        }
+        self.kept
+    }
 }
 
 impl Ranking {
     pub(super) fn add(&mut self, value: Value, scope: &Scope<'_>) -> Result<()> {
         match &self.selection.order {
             Order::First if self.kept.len() >= self.count => return Ok(()),
-            Order::Lowest | Order::Highest if is_nullish(&value) => return Ok(()),
+            Order::Lowest | Order::Highest => {
+                if let Some(value) = value.filter(|value| !matches!(value, Bson::Null | Bson::Undefined)) {
+                    self.extremes.add(value);
+                }
+                return Ok(());
+            }
             _ => {}
         }
         let key = match &self.selection.order {
@@ -98,12 +140,13 @@ impl Ranking {
         let entry = (key, value.unwrap_or(Bson::Null));
         // Among equals the earlier stays in front.
         let place = match &self.selection.order {
-            Order::First | Order::Last => self.kept.len(),
-            Order::Lowest => self.kept.partition_point(|kept| compare(&kept.1, &entry.1).is_le()),
-            Order::Highest => self.kept.partition_point(|kept| compare(&kept.1, &entry.1).is_ge()),
+            Order::Bottom(sort) if self.is_full_and(|kept| sort.compare_keys(&entry.0, &kept[0].0).is_le()) => {
+                return Ok(());
+            }
             Order::Top(sort) | Order::Bottom(sort) => {
                 self.kept.partition_point(|kept| sort.compare_keys(&kept.0, &entry.0).is_le())
             }
+            _ => self.kept.len(),
         };
         self.kept.insert(place, entry);
         if self.kept.len() > self.count {
@@ -117,7 +160,14 @@ impl Ranking {
         Ok(())
     }
 
+    fn is_full_and(&self, test: impl FnOnce(&[(Vec<Bson>, Bson)]) -> bool) -> bool {
+        self.kept.len() >= self.count && test(&self.kept)
+    }
+
     pub(super) fn result(self) -> Bson {
+        if matches!(self.selection.order, Order::Lowest | Order::Highest) {
+            return Bson::Array(self.extremes.into_values());
+        }
         let single = self.selection.count.is_none();
         let mut values = self.kept.into_iter().map(|(_, value)| value);
         if single { values.next().unwrap_or(Bson::Null) } else { Bson::Array(values.collect()) }

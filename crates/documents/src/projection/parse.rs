@@ -209,9 +209,7 @@ impl Parser<'_> {
         let id = self.items.iter().find(|(path, _)| path == "_id").map(|(_, item)| item);
         Ok(mode.unwrap_or(match id {
             Some(Item::Include) => Mode::Include,
-            _ if matches && self.items.iter().all(|(_, item)| matches!(item, Item::ElementMatch(_))) => {
-                Mode::Include
-            }
+            _ if matches && !self.items.iter().any(|(_, item)| matches!(item, Item::Find(_))) => Mode::Include,
             _ => Mode::Exclude,
         }))
     }

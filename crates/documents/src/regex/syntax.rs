@@ -434,7 +434,6 @@ impl Translator<'_> {
     fn class(&mut self) -> Result<()> {
         let negated = self.skip("^");
         let mut items = String::new();
-        let mut pending: Option<char> = None;
         let mut first = true;
         loop {
             let Some(next) = self.take() else { return Err(self.wrong("a class is not closed")) };
@@ -447,15 +446,11 @@ impl Translator<'_> {
                 None => continue,
             };
             let high = self.class_range_end(&mut items)?;
-            pending = Some(low);
             let high = high.unwrap_or(low);
             if high < low {
                 return Err(self.wrong("a range of a class is out of order"));
             }
             items.push_str(&classes::range(low, high));
-        }
-        if pending.is_none() && items.is_empty() {
-            return Err(self.wrong("a class is empty"));
         }
         let text = format!("[{}{items}]", if negated { "^" } else { "" });
         self.emit(&text, Repeatable::Yes);

@@ -45,7 +45,11 @@ fn rename_source(document: &Document, path: &[String]) -> Result<Option<Bson>> {
             Some(Bson::Array(_)) => {
                 return Err(invalid(format!("$rename cannot reach into an array (\"{}\")", path.join("."))));
             }
-            _ => return Ok(None),
+            None => return Ok(None),
+            Some(_) => {
+                let path = path.join(".");
+                return Err(invalid(format!("$rename cannot follow \"{path}\": \"{part}\" holds no document")));
+            }
         }
     }
     Ok(None)

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tandem_contract::{Error, ErrorKind, Module, Program, Result};
+use tandem_contract::{Error, ErrorKind, Module, ModuleFormat, Program, Result};
 
 use super::unit::{Text, Unit};
 
@@ -74,6 +74,7 @@ async fn reach(
         frame.next += 1;
         let import: Arc<str> = import.as_str().into();
         let importer = frame.unit.name.clone();
+        let required = matches!(&frame.unit.text, Text::Loaded(module) if module.format == ModuleFormat::CommonJs);
         if let Some(start) = path.iter().position(|frame| frame.unit.name == import) {
             return Ok(Err(Blocked::Cycle(cycle(&path[start..], &import))));
         }
@@ -82,6 +83,10 @@ async fn reach(
         }
         depends.push(import.clone());
         let Some(unit) = units.unit(&import).await? else {
+            if required {
+                // `require` runs when it is reached, if ever: the engine refuses it then.
+                continue;
+            }
             return Ok(Err(refused_import(&import, &importer, "does not exist")));
         };
         match &unit.text {
