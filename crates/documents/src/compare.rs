@@ -68,8 +68,9 @@ fn compare_same_rank(left: &Bson, right: &Bson) -> Ordering {
         (Bson::Boolean(l), Bson::Boolean(r)) => l.cmp(r),
         (Bson::DateTime(l), Bson::DateTime(r)) => l.cmp(r),
         (Bson::Timestamp(l), Bson::Timestamp(r)) => (l.time, l.increment).cmp(&(r.time, r.increment)),
-        (Bson::RegularExpression(l), Bson::RegularExpression(r)) => (l.pattern.as_str(), l.options.as_str())
-            .cmp(&(r.pattern.as_str(), r.options.as_str())),
+        (Bson::RegularExpression(l), Bson::RegularExpression(r)) => {
+            (l.pattern.as_str(), l.options.as_str()).cmp(&(r.pattern.as_str(), r.options.as_str()))
+        }
         (Bson::DbPointer(l), Bson::DbPointer(r)) => {
             let (l, r) = (pointer_bytes(l), pointer_bytes(r));
             l.len().cmp(&r.len()).then_with(|| l.cmp(&r))

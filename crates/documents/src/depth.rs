@@ -21,9 +21,7 @@ pub(crate) fn check_depth(document: &Document) -> Result<()> {
 
 fn within(value: &Bson, levels: usize) -> bool {
     match value {
-        Bson::Document(document) => {
-            levels > 0 && document.values().all(|value| within(value, levels - 1))
-        }
+        Bson::Document(document) => levels > 0 && document.values().all(|value| within(value, levels - 1)),
         Bson::Array(array) => levels > 0 && array.iter().all(|value| within(value, levels - 1)),
         _ => true,
     }
@@ -68,4 +66,23 @@ pub(crate) fn value_size(value: &Bson) -> usize {
             5 + array.iter().enumerate().map(|(i, value)| digits(i) + 2 + value_size(value)).sum::<usize>()
         }
     }
+}
+
+/// About the bytes a document takes in memory, several times those of its BSON.
+pub(crate) fn memory_size(document: &Document) -> usize {
+    // A field is a hash, a name and a value, and a place in the table.
+    const FIELD: usize = 2 * size_of::<usize>() + size_of::<String>();
+    size_of::<Document>()
+        + document.iter().map(|(name, value)| FIELD + name.len() + value_memory(value)).sum::<usize>()
+}
+
+fn value_memory(value: &Bson) -> usize {
+    let beyond = match value {
+        Bson::Document(document) => memory_size(document),
+        Bson::Array(array) => array.iter().map(value_memory).sum(),
+        Bson::JavaScriptCodeWithScope(code) => code.code.len() + memory_size(&code.scope),
+        Bson::String(_) | Bson::Symbol(_) | Bson::JavaScriptCode(_) | Bson::Binary(_) => value_size(value),
+        _ => 0,
+    };
+    size_of::<Bson>() + beyond
 }

@@ -30,7 +30,9 @@ fn in_value(value: &Bson, rest: &[&str], out: &mut Vec<Bson>) {
                     in_value(element, &rest[1..], out);
                 }
             }
-            None => array.iter().filter_map(Bson::as_document).for_each(|inner| in_document(inner, rest, out)),
+            None => {
+                array.iter().filter_map(Bson::as_document).for_each(|inner| in_document(inner, rest, out))
+            }
         },
         _ => {}
     }

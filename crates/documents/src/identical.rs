@@ -20,7 +20,8 @@ pub(crate) fn identical(left: &Bson, right: &Bson) -> bool {
 /// The same fields in the same order with identical values.
 pub(crate) fn identical_documents(left: &Document, right: &Document) -> bool {
     left.len() == right.len()
-        && left.iter().zip(right).all(|((left_name, left), (right_name, right))| {
-            left_name == right_name && identical(left, right)
-        })
+        && left
+            .iter()
+            .zip(right)
+            .all(|((left_name, left), (right_name, right))| left_name == right_name && identical(left, right))
 }

@@ -124,9 +124,9 @@ impl<'a> Expansion<'a> {
         let mut array: Option<(&'a Bson, &'a Vec<Bson>)> = None;
         let mut through = Vec::new();
         let mut unpack = true;
-        for index in 0..state.rest.len() {
+        for (index, positional) in positional.iter().enumerate() {
             let Some(path) = state.rest[index] else { continue };
-            let (found, rest, nested) = next(document, path, positional[index])?;
+            let (found, rest, nested) = next(document, path, *positional)?;
             unpack &= !nested;
             state.rest[index] = rest;
             match found {

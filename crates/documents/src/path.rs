@@ -24,7 +24,12 @@ pub(crate) enum Leaf {
 
 /// Calls `visit` with each value the path leads to, in MongoDB's order, until it returns an error
 /// or `true`; tells whether it did.
-pub(crate) fn visit<'a, F>(document: &'a Document, parts: &[String], leaf: Leaf, visit: &mut F) -> Result<bool>
+pub(crate) fn visit<'a, F>(
+    document: &'a Document,
+    parts: &[String],
+    leaf: Leaf,
+    visit: &mut F,
+) -> Result<bool>
 where
     F: FnMut(Found<'a>) -> Result<bool>,
 {
@@ -37,12 +42,19 @@ struct Walk<'f, F> {
 }
 
 impl<'a, F: FnMut(Found<'a>) -> Result<bool>> Walk<'_, F> {
-    fn document(&mut self, document: &'a Document, parts: &[String], position: Option<usize>) -> Result<bool> {
+    fn document(
+        &mut self,
+        document: &'a Document,
+        parts: &[String],
+        position: Option<usize>,
+    ) -> Result<bool> {
         let mut current = document;
         for (index, part) in parts.iter().enumerate() {
             let last = index + 1 == parts.len();
             match current.get(part) {
-                Some(Bson::Array(array)) => return self.array(array, current.get(part), &parts[index + 1..], position),
+                Some(Bson::Array(array)) => {
+                    return self.array(array, current.get(part), &parts[index + 1..], position);
+                }
                 found @ Some(_) if last => return (self.visit)(Found { value: found, position }),
                 Some(Bson::Document(inner)) => current = inner,
                 _ => return (self.visit)(Found { value: None, position }),
@@ -85,9 +97,7 @@ impl<'a, F: FnMut(Found<'a>) -> Result<bool>> Walk<'_, F> {
     /// The path names this element by its position.
     fn at_position(&mut self, element: &'a Bson, rest: &[String], position: Option<usize>) -> Result<bool> {
         match element {
-            _ if rest.is_empty() => {
-                (self.visit)(Found { value: Some(element), position })
-            }
+            _ if rest.is_empty() => (self.visit)(Found { value: Some(element), position }),
             Bson::Document(inner) => self.document(inner, rest, position),
             Bson::Array(inner) => self.array(inner, Some(element), rest, position),
             _ => Ok(false),

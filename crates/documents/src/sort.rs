@@ -98,13 +98,16 @@ impl Sort {
     pub(crate) fn key<'a>(&self, document: &'a Document) -> Result<Vec<&'a Bson>> {
         let paths: Vec<&str> = self.fields.iter().map(|(path, _)| path.as_str()).collect();
         let keys = expand(document, &paths, false)?;
-        Ok(keys.into_iter().reduce(|best, key| if self.compare_keys(&key, &best).is_lt() { key } else { best }).unwrap_or_default())
+        Ok(keys
+            .into_iter()
+            .reduce(|best, key| if self.compare_keys(&key, &best).is_lt() { key } else { best })
+            .unwrap_or_default())
     }
 
     pub(crate) fn compare_keys<B: std::borrow::Borrow<Bson>>(&self, left: &[B], right: &[B]) -> Ordering {
         let pairs = left.iter().zip(right).zip(&self.fields);
-        let mut orders =
-            pairs.map(|((left, right), (_, direction))| direction.apply(compare(left.borrow(), right.borrow())));
+        let mut orders = pairs
+            .map(|((left, right), (_, direction))| direction.apply(compare(left.borrow(), right.borrow())));
         orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 }

@@ -21,19 +21,21 @@ fn results_are_those_of_mongodb() {
     for file in files(&other.unwrap_or(own)) {
         let text = std::fs::read_to_string(&file).unwrap();
         let groups = Group::read(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        for group in &groups {
-            for case in &group.cases {
+        for (group_index, group) in groups.iter().enumerate() {
+            for (case_index, case) in group.cases.iter().enumerate() {
                 run += 1;
+                let place = format!("{} {group_index} {case_index}", file.display());
                 match harness::run(group, case) {
                     Verdict::Same => {}
-                    Verdict::Refused(_) if refusals_allowed => refused += 1,
+                    Verdict::Refused(message) if refusals_allowed => {
+                        refused += 1;
+                        println!("refused: {place} {message}");
+                    }
                     Verdict::Refused(message) => {
-                        failures.push(format!("{}: {}\n  refused: {message}", file.display(), case));
+                        failures.push(format!("{place}: {case}\n  refused: {message}"));
                     }
                     Verdict::Different { expected, found } => failures.push(format!(
-                        "{}: {}\n  on {:?}\n  mongod: {expected}\n  tandem: {found}",
-                        file.display(),
-                        case,
+                        "{place}: {case}\n  on {:?}\n  mongod: {expected}\n  tandem: {found}",
                         group.documents,
                     )),
                 }
@@ -46,7 +48,7 @@ fn results_are_those_of_mongodb() {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
     files.sort();

@@ -62,8 +62,11 @@ fn add(name: &'static str, values: Arguments<'_>) -> Result<Value> {
     if !dated {
         return Ok(Some(sum.result()));
     }
-    let millis =
-        if sum.is_decimal() { sum.to_decimal().to_int(crate::decimal::Rounding::HalfEven) } else { sum.to_long() };
+    let millis = if sum.is_decimal() {
+        sum.to_decimal().to_int(crate::decimal::Rounding::HalfEven)
+    } else {
+        sum.to_long()
+    };
     let millis = millis.ok_or_else(|| invalid("$add goes beyond the range of dates"))?;
     Ok(Some(DateTime::from_millis(millis).into()))
 }
@@ -176,9 +179,7 @@ fn abs(name: &'static str, values: Vec<Value>) -> Result<Value> {
         return NULL;
     }
     Ok(Some(match number(name, &values[0])? {
-        Number::Int32(value) => {
-            value.checked_abs().map_or(Bson::Int64(i64::from(value).abs()), Bson::Int32)
-        }
+        Number::Int32(value) => value.checked_abs().map_or(Bson::Int64(i64::from(value).abs()), Bson::Int32),
         Number::Int64(value) => {
             Bson::Int64(value.checked_abs().ok_or_else(|| invalid("$abs of the lowest long does not fit"))?)
         }

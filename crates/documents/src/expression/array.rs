@@ -132,7 +132,8 @@ impl SortBy {
         match self {
             Self::Whole(direction) => elements.sort_by(|left, right| direction.apply(compare(left, right))),
             Self::Fields(sort) => {
-                let keyed = std::mem::take(elements).into_iter().map(|element| (sort_key(sort, &element), element));
+                let keyed =
+                    std::mem::take(elements).into_iter().map(|element| (sort_key(sort, &element), element));
                 let mut keyed: Vec<(Vec<Bson>, Bson)> = keyed.collect();
                 keyed.sort_by(|(left, _), (right, _)| sort.compare_keys(left, right));
                 *elements = keyed.into_iter().map(|(_, element)| element).collect();

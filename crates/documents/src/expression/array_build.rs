@@ -40,7 +40,10 @@ fn slice(name: &'static str, values: Vec<Value>) -> Result<Value> {
         None => None,
         Some(count) => {
             let count = usize::try_from(whole(name, count)?).ok().filter(|count| *count > 0);
-            Some(count.ok_or_else(|| invalid("$slice needs a positive number of elements after a position"))?)
+            Some(
+                count
+                    .ok_or_else(|| invalid("$slice needs a positive number of elements after a position"))?,
+            )
         }
     };
     Ok(Some(Bson::Array(slice_of(array, first.into(), length).to_vec())))

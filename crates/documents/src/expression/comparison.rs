@@ -47,8 +47,11 @@ fn not(_name: &'static str, values: Vec<Value>) -> Result<Value> {
 fn extreme(name: &'static str, values: Vec<Value>) -> Result<Value> {
     let wanted = if name == "$min" { Ordering::Less } else { Ordering::Greater };
     let values = spread(values).into_iter().filter(|value| !is_nullish(value));
-    let best = values.reduce(|best, value| {
-        if compare_optional(value.as_ref(), best.as_ref()) == wanted { value } else { best }
-    });
+    let best =
+        values.reduce(
+            |best, value| {
+                if compare_optional(value.as_ref(), best.as_ref()) == wanted { value } else { best }
+            },
+        );
     Ok(Some(best.flatten().unwrap_or(Bson::Null)))
 }

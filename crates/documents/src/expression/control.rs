@@ -176,7 +176,11 @@ impl Control {
             Self::And(arguments) => any(arguments, scope, false).map(|any| Some(Bson::Boolean(!any))),
             Self::Or(arguments) => any(arguments, scope, true).map(|any| Some(Bson::Boolean(any))),
             Self::Condition([condition, then, otherwise]) => {
-                if condition.is_true(scope)? { then.evaluate(scope) } else { otherwise.evaluate(scope) }
+                if condition.is_true(scope)? {
+                    then.evaluate(scope)
+                } else {
+                    otherwise.evaluate(scope)
+                }
             }
             Self::IfNull(arguments) => {
                 let mut value = None;
@@ -198,10 +202,15 @@ impl Control {
                 default.as_ref().ok_or_else(nothing)?.evaluate(scope)
             }
             Self::Let { variables, body } => {
-                let values = variables.iter().map(|(name, value)| {
-                    Ok((name.as_str(), bounded(value.evaluate(scope)?)?))
-                });
-                with_variables(&mut values.collect::<Result<Vec<_>>>()?.into_iter(), body, scope, scope.frame())
+                let values = variables
+                    .iter()
+                    .map(|(name, value)| Ok((name.as_str(), bounded(value.evaluate(scope)?)?)));
+                with_variables(
+                    &mut values.collect::<Result<Vec<_>>>()?.into_iter(),
+                    body,
+                    scope,
+                    scope.frame(),
+                )
             }
             Self::Map { input, variable, body } => map(input, variable, body, scope),
             Self::Filter { input, variable, condition, limit } => {

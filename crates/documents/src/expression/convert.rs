@@ -24,7 +24,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "$isNumber", arity: (1, 1), run: Run::All(is_number) },
 ];
 
-pub(super) const NAMED: &[Named] = &[Named::new("$convert", &["input", "to", "onError", "onNull"], 2, convert).folding()];
+pub(super) const NAMED: &[Named] =
+    &[Named::new("$convert", &["input", "to", "onError", "onNull"], 2, convert).folding()];
 
 fn shorthand(name: &'static str, values: Vec<Value>) -> Result<Value> {
     let target = match name {
@@ -80,7 +81,11 @@ fn to_type(value: Bson, target: ElementType) -> Result<Bson> {
         ElementType::Double => to_double(&value).map(Bson::Double),
         ElementType::Decimal128 => to_decimal(&value).map(|decimal| Bson::Decimal128(decimal.pack())),
         ElementType::Boolean => match value {
-            Bson::RegularExpression(_) | Bson::MinKey | Bson::MaxKey | Bson::DbPointer(_) | Bson::Symbol(_) => {
+            Bson::RegularExpression(_)
+            | Bson::MinKey
+            | Bson::MaxKey
+            | Bson::DbPointer(_)
+            | Bson::Symbol(_) => {
                 Err(not_supported(format!("a conversion of {} to bool", crate::bson_type::type_name(&value))))
             }
             value => Ok(Bson::Boolean(truthy(Some(&value)))),
@@ -183,7 +188,8 @@ fn double_of(text: &str) -> Option<f64> {
         return None;
     }
     let value: f64 = text.parse().ok()?;
-    let zero = named.split('e').next().is_some_and(|digits| digits.bytes().all(|byte| matches!(byte, b'0' | b'.')));
+    let zero =
+        named.split('e').next().is_some_and(|digits| digits.bytes().all(|byte| matches!(byte, b'0' | b'.')));
     let out_of_range = finite && (value.is_infinite() || value.is_subnormal() || (value == 0.0 && !zero));
     (!out_of_range).then_some(value)
 }

@@ -30,14 +30,24 @@ pub(super) const NAMED: &[Named] = &[
     part("$isoWeekYear"),
     part("$isoDayOfWeek"),
     Named::new("$dateToString", &["date", "format", "timezone", "onNull"], 1, to_string).folding(),
-    Named::new("$dateFromString", &["dateString", "timezone", "format", "onError", "onNull"], 1, from_string).folding(),
+    Named::new("$dateFromString", &["dateString", "timezone", "format", "onError", "onNull"], 1, from_string)
+        .folding(),
     Named::new("$dateToParts", &["date", "timezone", "iso8601"], 1, to_parts).folding(),
     Named::new("$dateFromParts", FROM_PARTS, 0, from_parts).folding(),
 ];
 
 const FROM_PARTS: &[&str] = &[
-    "year", "month", "day", "isoWeekYear", "isoWeek", "isoDayOfWeek", "hour", "minute", "second",
-    "millisecond", "timezone",
+    "year",
+    "month",
+    "day",
+    "isoWeekYear",
+    "isoWeek",
+    "isoDayOfWeek",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "timezone",
 ];
 
 pub(super) const DAY: i64 = 86_400_000;
@@ -67,7 +77,9 @@ pub(super) fn zone(name: &str, argument: Option<Value>) -> Result<Option<Zone>> 
         None => Ok(Some(Zone::UTC)),
         Some(Some(Bson::String(zone))) => Zone::parse(&zone).map(Some),
         Some(value) if is_nullish(&value) => Ok(None),
-        Some(value) => Err(invalid(format!("{name} needs a string as its timezone, not {}", type_name(&value)))),
+        Some(value) => {
+            Err(invalid(format!("{name} needs a string as its timezone, not {}", type_name(&value))))
+        }
     }
 }
 
@@ -239,7 +251,9 @@ fn from_string(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Valu
         text => Err(invalid(format!("$dateFromString needs a string, not {}", type_name(text)))),
     };
     match (parsed, on_error) {
-        (Err(error), Some(instead)) if error.kind() == tandem_contract::ErrorKind::InvalidArgument => Ok(instead),
+        (Err(error), Some(instead)) if error.kind() == tandem_contract::ErrorKind::InvalidArgument => {
+            Ok(instead)
+        }
         (parsed, _) => parsed.map(|date| Some(Bson::DateTime(date))),
     }
 }

@@ -17,7 +17,9 @@ pub(super) fn check(format: &str) -> Result<()> {
     let mut rest = format.chars();
     while let Some(character) = rest.next() {
         if character == '%' && !rest.next().is_some_and(|letter| "dGHjLmMSuUVwYzZ%".contains(letter)) {
-            return Err(invalid(format!("The date format \"{format}\" has a % with no known letter after it")));
+            return Err(invalid(format!(
+                "The date format \"{format}\" has a % with no known letter after it"
+            )));
         }
     }
     Ok(())

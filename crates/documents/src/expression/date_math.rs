@@ -14,7 +14,8 @@ const ADD: &[&str] = &["startDate", "unit", "amount", "timezone"];
 pub(super) const NAMED: &[Named] = &[
     Named::new("$dateAdd", ADD, 3, add).folding(),
     Named::new("$dateSubtract", ADD, 3, add).folding(),
-    Named::new("$dateDiff", &["startDate", "endDate", "unit", "timezone", "startOfWeek"], 3, difference).folding(),
+    Named::new("$dateDiff", &["startDate", "endDate", "unit", "timezone", "startOfWeek"], 3, difference)
+        .folding(),
     Named::new("$dateTrunc", &["date", "unit", "binSize", "timezone", "startOfWeek"], 2, truncate).folding(),
 ];
 
@@ -59,7 +60,9 @@ fn start_of_week(argument: Option<Value>) -> Result<Option<i64>> {
     };
     let names = ["thursday", "friday", "saturday", "sunday", "monday", "tuesday", "wednesday"];
     let found = names.iter().position(|day| *day == name || day[..3] == name);
-    found.map(|day| Some(day as i64)).ok_or_else(|| invalid(format!("There is no day of the week \"{name}\"")))
+    found
+        .map(|day| Some(day as i64))
+        .ok_or_else(|| invalid(format!("There is no day of the week \"{name}\"")))
 }
 
 fn whole(name: &str, what: &str, value: &Value) -> Result<i64> {

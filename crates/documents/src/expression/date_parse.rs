@@ -61,7 +61,9 @@ pub(super) fn parse_format(text: &str, format: &str, zone: Zone) -> Result<DateT
         };
         parts[index] = Some(reader.number(length).ok_or_else(unknown)?);
     }
-    let [Some(year), Some(month), Some(day), hour, minute, second, milli] = parts else { return Err(unknown()) };
+    let [Some(year), Some(month), Some(day), hour, minute, second, milli] = parts else {
+        return Err(unknown());
+    };
     let time = [hour, minute, second].map(Option::unwrap_or_default);
     let in_range = (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day)

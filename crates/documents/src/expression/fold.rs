@@ -36,12 +36,23 @@ pub(super) fn call(operator: &'static Operator, operands: Vec<Expression>) -> Re
     if operands.iter().all(is_literal) {
         return evaluate(Expression::Call(operator, operands));
     }
+    if operator.name == "$setEquals" {
+        return Ok(Expression::Call(operator, constant_first(operands)));
+    }
     let grouping = grouping(operator.name, operands.len());
     let operands = match grouping {
         Grouping::No => operands,
         grouping => regroup(operator, flatten(operator, operands), grouping)?,
     };
     Ok(Expression::Call(operator, operands))
+}
+
+/// The others are compared with a constant first, if there is one.
+fn constant_first(mut operands: Vec<Expression>) -> Vec<Expression> {
+    if let Some(index) = operands.iter().position(is_literal) {
+        operands[..=index].rotate_right(1);
+    }
+    operands
 }
 
 /// `add(a, add(b, c))` is `add(a, b, c)`.
@@ -60,7 +71,11 @@ fn flatten(operator: &'static Operator, operands: Vec<Expression>) -> Vec<Expres
     flat
 }
 
-fn regroup(operator: &'static Operator, operands: Vec<Expression>, grouping: Grouping) -> Result<Vec<Expression>> {
+fn regroup(
+    operator: &'static Operator,
+    operands: Vec<Expression>,
+    grouping: Grouping,
+) -> Result<Vec<Expression>> {
     let (mut regrouped, mut constants) = (Vec::with_capacity(operands.len()), Vec::new());
     for operand in operands {
         if is_literal(&operand) {

@@ -35,8 +35,8 @@ use string_regex::RegexSearch;
 
 pub(crate) use arithmetic::binary;
 pub(crate) use array::SortBy;
-pub(crate) use parse::check_variable;
 pub(crate) use object::set_path as set_object_path;
+pub(crate) use parse::check_variable;
 pub(crate) use summation::Summation;
 
 /// A computed value; `None` is a missing one.
@@ -170,7 +170,8 @@ impl Expression {
                 Ok(Some(Bson::Document(document)))
             }
             Self::Array(elements) => {
-                let values = elements.iter().map(|element| Ok(element.evaluate(scope)?.unwrap_or(Bson::Null)));
+                let values =
+                    elements.iter().map(|element| Ok(element.evaluate(scope)?.unwrap_or(Bson::Null)));
                 Ok(Some(Bson::Array(values.collect::<Result<_>>()?)))
             }
             Self::Call(operator, arguments) => {
@@ -215,7 +216,11 @@ impl Variable {
             },
             Self::User(name) => {
                 let value = scope.get(name);
-                Ok(if path.is_empty() { value.cloned() } else { value.and_then(|value| path::follow(value, path)) })
+                Ok(if path.is_empty() {
+                    value.cloned()
+                } else {
+                    value.and_then(|value| path::follow(value, path))
+                })
             }
         }
     }

@@ -34,7 +34,8 @@ fn merge(name: &'static str, values: Vec<Value>) -> Result<Value> {
 fn to_array(name: &'static str, values: Vec<Value>) -> Result<Value> {
     match values.into_iter().next().flatten() {
         Some(Bson::Document(document)) => {
-            let pairs = document.into_iter().map(|(name, value)| Bson::Document(doc! { "k": name, "v": value }));
+            let pairs =
+                document.into_iter().map(|(name, value)| Bson::Document(doc! { "k": name, "v": value }));
             Ok(Some(Bson::Array(pairs.collect())))
         }
         value if is_nullish(&value) => NULL,
@@ -107,7 +108,9 @@ fn set_field(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value>
     let mut document = match arguments.next().flatten().flatten() {
         Some(Bson::Document(document)) => document,
         value if is_nullish(&value) => return NULL,
-        value => return Err(invalid(format!("{name} needs a document as its input, not {}", type_name(&value)))),
+        value => {
+            return Err(invalid(format!("{name} needs a document as its input, not {}", type_name(&value))));
+        }
     };
     match arguments.next().flatten().flatten() {
         Some(value) => {

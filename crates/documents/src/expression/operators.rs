@@ -3,8 +3,8 @@
 use tandem_contract::Result;
 
 use super::{
-    Expression, Value, arithmetic, array, array_build, comparison, convert, date, date_math, object, rounding, set,
-    string, string_regex, string_search,
+    Expression, Value, arithmetic, array, array_build, comparison, convert, date, date_math, object,
+    rounding, set, string, string_regex, string_search,
 };
 
 /// An operator with arguments by position.
@@ -28,6 +28,9 @@ pub(super) enum Run {
 /// Arguments that are evaluated as they are asked for.
 pub(super) type Arguments<'a> = &'a mut dyn Iterator<Item = Result<Value>>;
 
+/// A test of the arguments as they are written.
+type Check = fn(&'static str, &[Option<Expression>]) -> Result<()>;
+
 /// An operator with arguments by name.
 #[derive(Debug)]
 pub(crate) struct Named {
@@ -42,7 +45,7 @@ pub(crate) struct Named {
     /// Parameters that are no expressions.
     pub(super) verbatim: &'static [&'static str],
     /// What must hold of the arguments whatever the document is.
-    pub(super) check: Option<fn(&'static str, &[Option<Expression>]) -> Result<()>>,
+    pub(super) check: Option<Check>,
     pub(super) run: fn(&'static str, Vec<Option<Value>>) -> Result<Value>,
 }
 
@@ -69,10 +72,7 @@ impl Named {
         Self { verbatim, ..self }
     }
 
-    pub(super) const fn checked(
-        self,
-        check: fn(&'static str, &[Option<Expression>]) -> Result<()>,
-    ) -> Self {
+    pub(super) const fn checked(self, check: Check) -> Self {
         Self { check: Some(check), ..self }
     }
 }

@@ -64,7 +64,9 @@ pub(crate) fn check_variable(name: &str) -> Result<()> {
     if starts && rest {
         return Ok(());
     }
-    Err(invalid(format!("\"{name}\" cannot name a variable: it needs a small letter, then letters, digits or _")))
+    Err(invalid(format!(
+        "\"{name}\" cannot name a variable: it needs a small letter, then letters, digits or _"
+    )))
 }
 
 fn parse_document(document: &Document, names: &Names) -> Result<Expression> {

@@ -5,7 +5,7 @@ use super::arithmetic::{NULL, number};
 use super::operators::{Operator, Run};
 use super::{Value, is_nullish};
 use crate::decimal::{Decimal, Rounding};
-use crate::error::invalid;
+use crate::error::{invalid, not_supported};
 use crate::number::Number;
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -46,10 +46,11 @@ fn at_place(name: &'static str, values: Vec<Value>) -> Result<Value> {
             Rounding::Truncate => value.trunc(),
             _ => value.round_ties_even(),
         }),
-        Number::Double(value) => {
-            Bson::Double(Decimal::from_double(value).round(place, rounding).to_double())
-        }
-        Number::Decimal(value) => Bson::Decimal128(value.round(place, rounding).pack()),
+        Number::Double(value) => Bson::Double(Decimal::from_double(value).round(place, rounding).to_double()),
+        Number::Decimal(value) => match value.quantize(place, rounding) {
+            Some(rounded) => Bson::Decimal128(rounded.pack()),
+            None => return Err(not_supported(format!("{name} of decimals to more than 34 digits"))),
+        },
         integer if place >= 0 => integer.into_bson(),
         integer => {
             let rounded = integer.to_decimal().round(place, rounding).to_int(Rounding::Truncate);

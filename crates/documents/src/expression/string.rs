@@ -45,6 +45,7 @@ fn coerce(name: &str, value: &Value) -> Result<String> {
         Some(Bson::String(text) | Bson::Symbol(text) | Bson::JavaScriptCode(text)) => text.clone(),
         Some(Bson::Int32(number)) => number.to_string(),
         Some(Bson::Int64(number)) => number.to_string(),
+        Some(Bson::Double(number)) if !number.is_finite() => number.to_string().to_lowercase(),
         Some(Bson::Double(number)) => number_format::double(*number),
         Some(Bson::Decimal128(number)) => number.to_string(),
         Some(Bson::DateTime(date)) => date_format::iso(*date)?,
@@ -88,9 +89,11 @@ fn truncated(name: &str, value: &Value) -> Result<i64> {
 fn substring_bytes(name: &'static str, values: Vec<Value>) -> Result<Value> {
     let text = coerce(name, &values[0])?;
     let (start, length) = (truncated(name, &values[1])?, truncated(name, &values[2])?);
-    let start = usize::try_from(start).map_err(|_| invalid(format!("{name} needs a start that is not negative")))?;
+    let start =
+        usize::try_from(start).map_err(|_| invalid(format!("{name} needs a start that is not negative")))?;
     // A negative length means the rest.
-    let end = usize::try_from(length).map_or(text.len(), |length| start.saturating_add(length).min(text.len()));
+    let end =
+        usize::try_from(length).map_or(text.len(), |length| start.saturating_add(length).min(text.len()));
     if start >= text.len() {
         return string("");
     }
@@ -103,7 +106,9 @@ fn substring_points(name: &'static str, values: Vec<Value>) -> Result<Value> {
     let index = |value: &Value| {
         let whole = number(name, value)?.to_exact_i64().and_then(|whole| i32::try_from(whole).ok());
         let whole = whole.and_then(|whole| usize::try_from(whole).ok());
-        whole.ok_or_else(|| invalid(format!("{name} needs a start and a length that are whole and not negative")))
+        whole.ok_or_else(|| {
+            invalid(format!("{name} needs a start and a length that are whole and not negative"))
+        })
     };
     let (start, length) = (index(&values[1])?, index(&values[2])?);
     string(text.chars().skip(start).take(length).collect::<String>())

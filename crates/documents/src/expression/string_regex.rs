@@ -12,10 +12,8 @@ use crate::regex::Pattern;
 const NAMES: [&str; 3] = ["$regexMatch", "$regexFind", "$regexFindAll"];
 const REPLACE: &[&str] = &["input", "find", "replacement"];
 
-pub(super) const NAMED: &[Named] = &[
-    Named::new("$replaceOne", REPLACE, 3, replace),
-    Named::new("$replaceAll", REPLACE, 3, replace),
-];
+pub(super) const NAMED: &[Named] =
+    &[Named::new("$replaceOne", REPLACE, 3, replace), Named::new("$replaceAll", REPLACE, 3, replace)];
 
 /// `$regexMatch`, `$regexFind` or `$regexFindAll`.
 #[derive(Clone, Debug)]
@@ -143,7 +141,8 @@ fn replace(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {
     if values.iter().any(is_nullish) {
         return NULL;
     }
-    let (input, find, replacement) = (text(name, &values[0])?, text(name, &values[1])?, text(name, &values[2])?);
+    let (input, find, replacement) =
+        (text(name, &values[0])?, text(name, &values[1])?, text(name, &values[2])?);
     if name == "$replaceOne" {
         return string(input.replacen(find, replacement, 1));
     }

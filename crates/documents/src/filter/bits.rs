@@ -16,7 +16,9 @@ impl Bits {
     /// Parses the operand of `$bitsAllSet` and its like: positions, a mask, or binary data as a mask.
     pub(super) fn parse(name: &str, operand: &Bson) -> Result<Self> {
         let positions = match operand {
-            Bson::Array(positions) => positions.iter().map(|position| natural(name, position)).collect::<Result<_>>()?,
+            Bson::Array(positions) => {
+                positions.iter().map(|position| natural(name, position)).collect::<Result<_>>()?
+            }
             Bson::Binary(binary) => set_bits(&binary.bytes),
             mask => {
                 let mask = natural(name, mask)?;
@@ -47,7 +49,8 @@ impl Bits {
 }
 
 fn natural(name: &str, value: &Bson) -> Result<u64> {
-    let number = Number::of(value).and_then(Number::to_exact_i64).and_then(|number| u64::try_from(number).ok());
+    let number =
+        Number::of(value).and_then(Number::to_exact_i64).and_then(|number| u64::try_from(number).ok());
     number.ok_or_else(|| invalid(format!("{name} needs whole numbers that are not negative")))
 }
 

@@ -37,7 +37,12 @@ impl Node {
 
     /// Notes where the conditions of a document that matches found their array elements. MongoDB
     /// keeps one place, from a condition it chooses; here all are kept, so that a choice shows.
-    pub(super) fn record(&self, document: &Document, scope: &Scope<'_>, positions: &mut Positions) -> Result<()> {
+    pub(super) fn record(
+        &self,
+        document: &Document,
+        scope: &Scope<'_>,
+        positions: &mut Positions,
+    ) -> Result<()> {
         match self {
             Self::And(nodes) => nodes.iter().try_for_each(|node| node.record(document, scope, positions)),
             Self::Or(nodes) => nodes.iter().try_for_each(|node| {

@@ -56,14 +56,21 @@ impl Node {
                     match node.simplify() {
                         Self::And(inner) => flat.extend(inner),
                         Self::Always(true) => {}
+                        Self::Always(false) => return Self::Always(false),
                         other => flat.push(other),
                     }
                 }
+                // What can fail comes last, where it may not be reached.
+                flat.sort_by_key(|node| matches!(node, Self::Expression(_)));
                 single(flat, Self::And, true)
             }
-            Self::Or(nodes) => single(nodes.into_iter().map(Self::simplify).collect(), Self::Or, false),
+            Self::Or(nodes) => {
+                let nodes = nodes.into_iter().map(Self::simplify);
+                single(nodes.filter(|node| !matches!(node, Self::Always(false))).collect(), Self::Or, false)
+            }
             Self::Nor(nodes) => Self::Nor(nodes.into_iter().map(Self::simplify).collect()),
             Self::Path { path, test } => match test {
+                Test::Never => Self::Always(false),
                 Test::All(tests) => {
                     let each = tests.into_iter().map(|test| Self::Path { path: path.clone(), test });
                     Self::And(each.collect()).simplify()

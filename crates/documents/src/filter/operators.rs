@@ -47,8 +47,8 @@ fn parse_one(name: &str, operand: &Bson) -> Result<Test> {
         "$bitsAllSet" | "$bitsAllClear" | "$bitsAnySet" | "$bitsAnyClear" => {
             Ok(Test::Bits(Bits::parse(name, operand)?))
         }
-        "$geoWithin" | "$geoIntersects" | "$near" | "$nearSphere" | "$within" | "$geoNear" | "$maxDistance"
-        | "$minDistance" | "$uniqueDocs" => Err(not_supported(name)),
+        "$geoWithin" | "$geoIntersects" | "$near" | "$nearSphere" | "$within" | "$geoNear"
+        | "$maxDistance" | "$minDistance" | "$uniqueDocs" => Err(not_supported(name)),
         _ => Err(invalid(format!("There is no filter operator {name}"))),
     }
 }
@@ -131,8 +131,12 @@ fn parse_all(operand: &Bson) -> Result<Test> {
     if array.is_empty() {
         return Ok(Test::Never);
     }
-    let is_element_match =
-        |value: &Bson| value.as_document().and_then(|document| document.keys().next()).is_some_and(|first| first == "$elemMatch");
+    let is_element_match = |value: &Bson| {
+        value
+            .as_document()
+            .and_then(|document| document.keys().next())
+            .is_some_and(|first| first == "$elemMatch")
+    };
     let elements = is_element_match(&array[0]);
     let tests = array.iter().map(|value| match value {
         Bson::Document(document) if elements && is_element_match(value) => {
@@ -158,8 +162,17 @@ fn parse_element_match(operand: &Bson) -> Result<Test> {
     let Bson::Document(document) = operand else { return Err(invalid("$elemMatch needs a document")) };
     let first = document.keys().next().map_or("", String::as_str);
     let pathless = [
-        "$and", "$or", "$nor", "$expr", "$where", "$text", "$comment", "$alwaysTrue", "$alwaysFalse",
-        "$jsonSchema", "$sampleRate",
+        "$and",
+        "$or",
+        "$nor",
+        "$expr",
+        "$where",
+        "$text",
+        "$comment",
+        "$alwaysTrue",
+        "$alwaysFalse",
+        "$jsonSchema",
+        "$sampleRate",
     ];
     if is_operators(document) && !pathless.contains(&first) && !["$ref", "$id", "$db"].contains(&first) {
         return Ok(Test::ElementPasses(parse(document)?));

@@ -43,7 +43,9 @@ fn collect(node: &Node, out: &mut Vec<Predicate>) {
     match node {
         Node::And(nodes) => nodes.iter().for_each(|node| collect(node, out)),
         // A numeric part means a position or a name to a filter, but only one of them to a key.
-        Node::Path { path, test } if !path.iter().any(|part| array_index(part).is_some() || part.is_empty()) => {
+        Node::Path { path, test }
+            if !path.iter().any(|part| array_index(part).is_some() || part.is_empty()) =>
+        {
             if let Some(test) = predicate(test) {
                 out.push(Predicate { path: path.join("."), test });
             }

@@ -140,7 +140,9 @@ impl Accumulator {
             State::Merge(merged) => match value {
                 Some(Bson::Document(document)) => merged.extend(document),
                 value if is_nullish(&value) => {}
-                value => return Err(invalid(format!("$mergeObjects needs documents, not {}", type_name(&value)))),
+                value => {
+                    return Err(invalid(format!("$mergeObjects needs documents, not {}", type_name(&value))));
+                }
             },
             State::Ranking(ranking) => ranking.add(value, scope)?,
         }

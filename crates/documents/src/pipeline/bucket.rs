@@ -29,12 +29,12 @@ impl Bucket {
         }
         let by = fields.get("groupBy").ok_or_else(|| invalid("$bucket needs \"groupBy\""))?;
         if !matches!(by, Bson::Document(_)) && !by.as_str().is_some_and(|path| path.starts_with('$')) {
-            return Err(invalid("$bucket needs a path that starts with \"$\" or an expression as \"groupBy\""));
+            return Err(invalid(
+                "$bucket needs a path that starts with \"$\" or an expression as \"groupBy\"",
+            ));
         }
         let boundaries = match fields.get("boundaries") {
-            Some(Bson::Array(boundaries)) => {
-                boundaries.iter().map(constant).collect::<Result<Vec<_>>>()?
-            }
+            Some(Bson::Array(boundaries)) => boundaries.iter().map(constant).collect::<Result<Vec<_>>>()?,
             _ => return Err(invalid("$bucket needs an array as \"boundaries\"")),
         };
         let ascending = boundaries
@@ -95,9 +95,9 @@ impl Bucket {
         if above > 0 && above < self.boundaries.len() {
             return Ok(&self.boundaries[above - 1]);
         }
-        self.default.as_ref().ok_or_else(|| {
-            invalid("A value lies outside of the boundaries of $bucket, which has no default")
-        })
+        self.default
+            .as_ref()
+            .ok_or_else(|| invalid("A value lies outside of the boundaries of $bucket, which has no default"))
     }
 }
 

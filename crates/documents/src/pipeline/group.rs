@@ -29,7 +29,10 @@ impl Group {
         let id = group.get("_id").ok_or_else(|| invalid("$group needs an _id"))?;
         let fields = group.iter().filter(|(name, _)| *name != "_id");
         let fields = fields.map(|(name, accumulator)| {
-            Ok((field_name("$group", &Bson::String(name.clone()))?, Accumulator::parse(name, accumulator, names)?))
+            Ok((
+                field_name("$group", &Bson::String(name.clone()))?,
+                Accumulator::parse(name, accumulator, names)?,
+            ))
         });
         Ok(Self { id: Expression::parse(id, names)?, fields: fields.collect::<Result<_>>()? })
     }
@@ -70,16 +73,18 @@ impl Group {
         closed.collect()
     }
 
-    /// The key of a document. What is missing in it is null.
+    /// The key of a document. A missing key is null, as is the missing value of an object that has
+    /// one field; of several they stay missing.
     fn id(&self, scope: &Scope<'_>) -> Result<Bson> {
-        let Expression::Object(fields) = &self.id else {
-            return Ok(self.id.evaluate(scope)?.unwrap_or(Bson::Null));
-        };
-        let mut id = Document::new();
-        for (name, field) in fields {
-            id.insert(name.clone(), field.evaluate(scope)?.unwrap_or(Bson::Null));
+        match &self.id {
+            Expression::Object(fields) if fields.len() == 1 => {
+                let (name, field) = &fields[0];
+                let mut id = Document::new();
+                id.insert(name.clone(), field.evaluate(scope)?.unwrap_or(Bson::Null));
+                Ok(Bson::Document(id))
+            }
+            id => Ok(id.evaluate(scope)?.unwrap_or(Bson::Null)),
         }
-        Ok(Bson::Document(id))
     }
 
     fn open(&self, run: &Run<'_>, id: Bson, frame: Option<&Frame<'_>>) -> Result<Gathered> {
@@ -91,7 +96,10 @@ impl Group {
     }
 
     fn add(&self, group: &mut Gathered, scope: &Scope<'_>) -> Result<()> {
-        self.fields.iter().zip(&mut group.states).try_for_each(|((_, accumulator), state)| accumulator.add(state, scope))
+        self.fields
+            .iter()
+            .zip(&mut group.states)
+            .try_for_each(|((_, accumulator), state)| accumulator.add(state, scope))
     }
 
     fn close(&self, group: Gathered) -> Result<Document> {

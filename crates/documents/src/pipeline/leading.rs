@@ -1,4 +1,4 @@
-use bson::{Bson, Document, doc};
+use bson::Document;
 
 use super::Stages;
 use super::stage::Stage;
@@ -26,11 +26,10 @@ pub(super) fn split(stages: &mut Stages) -> Leading {
     for stage in &stages.stages {
         let bare = leading.skip == 0 && leading.limit.is_none();
         match stage {
-            Stage::Match { document, filter } if bare && leading.sort.is_none() => {
-                leading.filter = match leading.filter.take() {
-                    None => Some((document.clone(), filter.clone())),
-                    Some(earlier) => Some(join(earlier, (document, filter))),
-                };
+            Stage::Match { document, filter }
+                if bare && leading.sort.is_none() && leading.filter.is_none() =>
+            {
+                leading.filter = Some((document.clone(), filter.clone()));
             }
             Stage::Sort(sort) if bare && leading.sort.is_none() => leading.sort = Some(sort.clone()),
             Stage::Skip(skip) if leading.limit.is_none() => leading.skip = leading.skip.saturating_add(*skip),
@@ -43,9 +42,4 @@ pub(super) fn split(stages: &mut Stages) -> Leading {
     }
     stages.stages.drain(..taken);
     leading
-}
-
-fn join(earlier: (Document, Filter), later: (&Document, &Filter)) -> (Document, Filter) {
-    let documents = vec![Bson::Document(earlier.0), Bson::Document(later.0.clone())];
-    (doc! { "$and": documents }, earlier.1.and(later.1))
 }

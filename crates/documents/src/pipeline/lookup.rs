@@ -62,9 +62,12 @@ impl Lookup {
         Ok(Self { from, target, fields: equal, variables, stages, moves: false })
     }
 
-    /// Tells a join at the start of a pipeline that it is one; only joins by equal values change.
+    /// Tells a join at the start of a pipeline that it is one. Only joins by equal values, without
+    /// positions in their paths, are done there.
     pub(super) fn lead(&mut self) -> bool {
-        self.moves = self.stages.is_none();
+        let plain = |path: &[String]| path.iter().all(|part| path::array_index(part).is_none());
+        let plain = self.fields.as_ref().is_some_and(|(local, foreign)| plain(local) && plain(foreign));
+        self.moves = plain && self.stages.is_none();
         self.moves
     }
 
@@ -97,7 +100,11 @@ impl Lookup {
             {
                 document.insert(self.target[0].clone(), existing);
             }
-            set_object_path(&mut document, &self.target, Bson::Array(found.into_iter().map(Bson::Document).collect()));
+            set_object_path(
+                &mut document,
+                &self.target,
+                Bson::Array(found.into_iter().map(Bson::Document).collect()),
+            );
             check_document(&document)?;
             budget.take(&document)?;
             Ok(document)
@@ -179,7 +186,8 @@ impl<'a> Join<'a> {
         if keys.is_empty() {
             keys.push(key(None));
         }
-        let mut places: Vec<usize> = keys.iter().filter_map(|key| self.by_value.get(key)).flatten().copied().collect();
+        let mut places: Vec<usize> =
+            keys.iter().filter_map(|key| self.by_value.get(key)).flatten().copied().collect();
         places.sort_unstable();
         places.dedup();
         Ok(places)

@@ -30,11 +30,33 @@ const MAX_STAGES: usize = 1000;
 
 /// Stages of MongoDB that are left out; they are refused by name.
 const LEFT_OUT: [&str; 27] = [
-    "$bucketAuto", "$changeStream", "$collStats", "$currentOp", "$densify", "$documents", "$fill", "$geoNear",
-    "$graphLookup", "$indexStats", "$listLocalSessions", "$listSessions", "$merge", "$out", "$planCacheStats",
-    "$redact", "$search", "$searchMeta", "$setWindowFields", "$shardedDataDistribution", "$listSearchIndexes",
-    "$vectorSearch", "$queryStats", "$listSampledQueries", "$changeStreamSplitLargeEvent",
-    "$operationMetrics", "$backupCursor",
+    "$bucketAuto",
+    "$changeStream",
+    "$collStats",
+    "$currentOp",
+    "$densify",
+    "$documents",
+    "$fill",
+    "$geoNear",
+    "$graphLookup",
+    "$indexStats",
+    "$listLocalSessions",
+    "$listSessions",
+    "$merge",
+    "$out",
+    "$planCacheStats",
+    "$redact",
+    "$search",
+    "$searchMeta",
+    "$setWindowFields",
+    "$shardedDataDistribution",
+    "$listSearchIndexes",
+    "$vectorSearch",
+    "$queryStats",
+    "$listSampledQueries",
+    "$changeStreamSplitLargeEvent",
+    "$operationMetrics",
+    "$backupCursor",
 ];
 
 pub(super) fn parse(stages: &[Document], names: &Names, place: Place) -> Result<Stages> {
@@ -49,15 +71,34 @@ pub(super) fn parse(stages: &[Document], names: &Names, place: Place) -> Result<
                 parsed.extend(sort_by_count(operand, names)?);
             }
             Some((name, operand)) if stage.len() == 1 => {
-                parsed.push(parse_stage(name, operand, names, place)?);
+                push(&mut parsed, parse_stage(name, operand, names, place)?);
             }
-            _ => return Err(invalid(format!("A stage of a pipeline has exactly one field, its name: {stage}"))),
+            _ => {
+                return Err(invalid(format!(
+                    "A stage of a pipeline has exactly one field, its name: {stage}"
+                )));
+            }
         }
     }
     if place != Place::Update {
         lead(&mut parsed);
     }
     Ok(Stages { stages: parsed })
+}
+
+/// Appends a stage. Filters in a row are one, and of sorts in a row only the last counts.
+fn push(stages: &mut Vec<Stage>, stage: Stage) {
+    match (stages.pop(), stage) {
+        (Some(Stage::Match { document, filter }), Stage::Match { document: later, filter: and }) => {
+            let document = doc! { "$and": [document, later] };
+            stages.push(Stage::Match { document, filter: filter.and(&and) });
+        }
+        (Some(Stage::Sort(_)), sort @ Stage::Sort(_)) => stages.push(sort),
+        (earlier, stage) => {
+            stages.extend(earlier);
+            stages.push(stage);
+        }
+    }
 }
 
 /// Tells the joins among the first stages that they are.
@@ -151,7 +192,8 @@ fn parse_unset(operand: &Bson) -> Result<Projection> {
 }
 
 fn count(name: &str, operand: &Bson) -> Result<u64> {
-    let number = Number::of(operand).and_then(Number::to_exact_i64).and_then(|number| u64::try_from(number).ok());
+    let number =
+        Number::of(operand).and_then(Number::to_exact_i64).and_then(|number| u64::try_from(number).ok());
     number.ok_or_else(|| invalid(format!("{name} needs a whole number that is not negative")))
 }
 
@@ -201,8 +243,8 @@ fn parse_facet(facets: &Document, names: &Names) -> Result<Stage> {
 fn parse_sample(fields: &Document) -> Result<Stage> {
     let size = fields.get("size").filter(|_| fields.len() == 1).and_then(Number::of);
     match size.map(|size| size.to_double().trunc()) {
-        Some(size) if size > 0.0 => Ok(Stage::Sample(size as u64)),
-        _ => Err(invalid("$sample takes {size: n} with a positive number")),
+        Some(size) if size >= 0.0 => Ok(Stage::Sample(size as u64)),
+        _ => Err(invalid("$sample takes {size: n} with a number that is not negative")),
     }
 }
 

@@ -46,7 +46,8 @@ impl Selection {
             return Err(invalid(format!("{name} needs a document with its parameters")));
         };
         let sorted = input == "output";
-        let known = |field: &str| field == input || (field == "n" && counted) || (field == "sortBy" && sorted);
+        let known =
+            |field: &str| field == input || (field == "n" && counted) || (field == "sortBy" && sorted);
         if let Some(unknown) = fields.keys().find(|field| !known(field)) {
             return Err(invalid(format!("{name} has no parameter \"{unknown}\"")));
         }
@@ -140,7 +141,9 @@ impl Ranking {
         let entry = (key, value.unwrap_or(Bson::Null));
         // Among equals the earlier stays in front.
         let place = match &self.selection.order {
-            Order::Bottom(sort) if self.is_full_and(|kept| sort.compare_keys(&entry.0, &kept[0].0).is_le()) => {
+            Order::Bottom(sort)
+                if self.is_full_and(|kept| sort.compare_keys(&entry.0, &kept[0].0).is_le()) =>
+            {
                 return Ok(());
             }
             Order::Top(sort) | Order::Bottom(sort) => {

@@ -3,11 +3,11 @@ use tandem_contract::Result;
 
 use super::stage::Stage;
 use super::{PipelineEnv, Stages};
-use crate::depth::{check_document, document_size};
+use crate::depth::{check_document, memory_size};
 use crate::error::invalid;
 use crate::expression::{Frame, Scope};
 
-/// Bytes that the documents a stage makes may take together. MongoDB streams them; here a stage
+/// Bytes of memory that the documents a stage makes may take together. MongoDB streams them; here a stage
 /// holds all it makes, so that a short pipeline must not fill the memory.
 const MAX_HELD: usize = 256 * 1024 * 1024;
 
@@ -26,11 +26,13 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn take(&mut self, document: &Document) -> Result<()> {
-        self.held = self.held.saturating_add(document_size(document));
+        self.held = self.held.saturating_add(memory_size(document));
         if self.held <= MAX_HELD {
             return Ok(());
         }
-        Err(invalid(format!("A stage of the pipeline makes more than {MAX_HELD} bytes of documents")))
+        Err(invalid(format!(
+            "A stage of the pipeline makes documents that take more than {MAX_HELD} bytes of memory"
+        )))
     }
 }
 
@@ -53,7 +55,12 @@ impl<'a> Run<'a> {
         stages.stages.iter().try_fold(input, |documents, stage| self.stage(stage, documents, frame))
     }
 
-    fn stage(&self, stage: &Stage, mut input: Vec<Document>, frame: Option<&Frame<'_>>) -> Result<Vec<Document>> {
+    fn stage(
+        &self,
+        stage: &Stage,
+        mut input: Vec<Document>,
+        frame: Option<&Frame<'_>>,
+    ) -> Result<Vec<Document>> {
         match stage {
             Stage::Match { filter, .. } => {
                 let mut kept = Vec::new();

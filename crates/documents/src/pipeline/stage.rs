@@ -16,7 +16,10 @@ use crate::sort::Sort;
 /// One stage of a pipeline.
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
-    Match { document: Document, filter: Filter },
+    Match {
+        document: Document,
+        filter: Filter,
+    },
     /// `$project`, `$addFields`, `$set` and `$unset`.
     Project(Projection),
     ReplaceRoot(Expression),
@@ -28,7 +31,10 @@ pub(super) enum Stage {
     Count(String),
     Unwind(Unwind),
     Lookup(Box<Lookup>),
-    UnionWith { collection: String, stages: Stages },
+    UnionWith {
+        collection: String,
+        stages: Stages,
+    },
     Facet(Vec<(String, Stages)>),
     Sample(u64),
 }

@@ -28,7 +28,11 @@ impl Unwind {
                             check_path(text)?;
                             index = Some(split_path(text));
                         }
-                        _ => return Err(invalid(format!("$unwind does not take this as \"{name}\": {value}"))),
+                        _ => {
+                            return Err(invalid(format!(
+                                "$unwind does not take this as \"{name}\": {value}"
+                            )));
+                        }
                     }
                 }
             }

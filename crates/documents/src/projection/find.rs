@@ -20,11 +20,13 @@ impl FindPart {
     /// Parses `{$slice: n}` or `{$slice: [skip, n]}`; `None` when it is the expression of that name.
     pub(super) fn slice(path: &str, operand: &Bson) -> Result<Option<Self>> {
         let path = split_path(path);
-        let number = |value: &Bson| Number::of(value).map(|number| number.to_double().clamp(-2e9, 2e9) as i64);
+        let number =
+            |value: &Bson| Number::of(value).map(|number| number.to_double().clamp(-2e9, 2e9) as i64);
         match operand {
             Bson::Array(pair) if pair.len() == 2 && Number::of(&pair[0]).is_some() => {
                 let (first, length) = (number(&pair[0]).unwrap_or(0), number(&pair[1]));
-                let length = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length > 0);
+                let length =
+                    length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length > 0);
                 let length = length.ok_or_else(|| invalid("$slice needs a positive number of elements"))?;
                 Ok(Some(Self::Slice { path, first, length: Some(length) }))
             }
@@ -59,7 +61,10 @@ fn slice_path(document: &mut Document, path: &[String], first: i64, length: Opti
         Some(Bson::Array(array)) if rest.is_empty() => *array = slice_of(array, first, length).to_vec(),
         Some(Bson::Document(inner)) => slice_path(inner, rest, first, length),
         Some(Bson::Array(array)) => {
-            array.iter_mut().filter_map(Bson::as_document_mut).for_each(|inner| slice_path(inner, rest, first, length));
+            array
+                .iter_mut()
+                .filter_map(Bson::as_document_mut)
+                .for_each(|inner| slice_path(inner, rest, first, length));
         }
         _ => {}
     }

@@ -37,9 +37,6 @@ pub(super) fn parse_stage(projection: &Document, names: &Names) -> Result<Projec
 
 /// Parses the specification of `$addFields`: every value is computed.
 pub(crate) fn parse_added_fields(fields: &Document, names: &Names) -> Result<Projection> {
-    if fields.is_empty() {
-        return Err(invalid("$addFields needs at least one field"));
-    }
     check_depth(fields)?;
     let mut tree = Tree::default();
     add_level("", fields, names, &mut tree)?;
@@ -209,7 +206,9 @@ impl Parser<'_> {
         let id = self.items.iter().find(|(path, _)| path == "_id").map(|(_, item)| item);
         Ok(mode.unwrap_or(match id {
             Some(Item::Include) => Mode::Include,
-            _ if matches && !self.items.iter().any(|(_, item)| matches!(item, Item::Find(_))) => Mode::Include,
+            _ if matches && !self.items.iter().any(|(_, item)| matches!(item, Item::Find(_))) => {
+                Mode::Include
+            }
             _ => Mode::Exclude,
         }))
     }

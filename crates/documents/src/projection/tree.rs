@@ -74,7 +74,9 @@ impl Tree {
         match value {
             Bson::Document(document) => Some(Bson::Document(self.include(document))),
             Bson::Array(array) => {
-                let kept = array.iter().filter_map(|element| self.include_value(element).or_else(|| self.placeholder()));
+                let kept = array
+                    .iter()
+                    .filter_map(|element| self.include_value(element).or_else(|| self.placeholder()));
                 Some(Bson::Array(kept.collect()))
             }
             _ => None,

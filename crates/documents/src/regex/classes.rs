@@ -7,8 +7,7 @@ pub(super) const GENERAL_CATEGORIES: [&str; 37] = [
     "Any",
 ];
 
-const HORIZONTAL: &str =
-    "\\t\\x20\\xA0\\x{1680}\\x{180E}\\x{2000}-\\x{200A}\\x{202F}\\x{205F}\\x{3000}";
+const HORIZONTAL: &str = "\\t\\x20\\xA0\\x{1680}\\x{180E}\\x{2000}-\\x{200A}\\x{202F}\\x{205F}\\x{3000}";
 const VERTICAL: &str = "\\n\\x0B\\x0C\\r\\x{85}\\x{2028}\\x{2029}";
 
 /// A shorthand such as `\d` or `\D`.
@@ -39,7 +38,11 @@ impl Shorthand {
 /// A range of a class with both ends escaped.
 pub(super) fn range(low: char, high: char) -> String {
     let (low_code, high_code) = (u32::from(low), u32::from(high));
-    if low == high { format!("\\x{{{low_code:x}}}") } else { format!("\\x{{{low_code:x}}}-\\x{{{high_code:x}}}") }
+    if low == high {
+        format!("\\x{{{low_code:x}}}")
+    } else {
+        format!("\\x{{{low_code:x}}}-\\x{{{high_code:x}}}")
+    }
 }
 
 /// What the option `x` skips.

@@ -1,5 +1,6 @@
 //! Regular expressions with the meaning PCRE gives them in MongoDB: UTF-8 text, ASCII classes.
 
+mod bracketed;
 mod classes;
 mod syntax;
 
@@ -28,6 +29,9 @@ pub(crate) struct Pattern {
     before_line_feed: Option<OnceLock<Engine>>,
     ascii_class_ignores_case: bool,
 }
+
+/// Byte ranges of a match and of its groups, as far as they took part.
+pub(crate) type Groups = Vec<Option<(usize, usize)>>;
 
 #[derive(Clone, Debug)]
 enum Engine {
@@ -94,7 +98,7 @@ impl Pattern {
     }
 
     /// The byte ranges of the first match at or after `start` and of its groups.
-    pub(crate) fn captures(&self, text: &str, start: usize) -> Result<Option<Vec<Option<(usize, usize)>>>> {
+    pub(crate) fn captures(&self, text: &str, start: usize) -> Result<Option<Groups>> {
         match self.engine(text)? {
             Engine::Linear(regex) => Ok(regex.captures_at(text, start).map(|captures| {
                 captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect()

@@ -27,8 +27,8 @@ pub(super) struct Translation {
 }
 
 #[derive(Clone, Copy)]
-struct Flags {
-    ignore_case: bool,
+pub(super) struct Flags {
+    pub(super) ignore_case: bool,
     multi_line: bool,
     dot_all: bool,
     extended: bool,
@@ -37,8 +37,7 @@ struct Flags {
 /// Translates `source`.
 pub(super) fn translate(source: &str, options: &str, ending: Ending) -> Result<Translation> {
     let has = |flag: char| options.contains(flag);
-    let flags =
-        Flags { ignore_case: has('i'), multi_line: has('m'), dot_all: has('s'), extended: has('x') };
+    let flags = Flags { ignore_case: has('i'), multi_line: has('m'), dot_all: has('s'), extended: has('x') };
     let mut translator = Translator {
         source,
         rest: source,
@@ -68,22 +67,22 @@ pub(super) fn translate(source: &str, options: &str, ending: Ending) -> Result<T
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeatable {
+pub(super) enum Repeatable {
     No,
     /// An assertion: PCRE repeats it, the engines disagree on what that means.
     Assertion,
     Yes,
 }
 
-struct Translator<'a> {
+pub(super) struct Translator<'a> {
     source: &'a str,
-    rest: &'a str,
-    flags: Flags,
+    pub(super) rest: &'a str,
+    pub(super) flags: Flags,
     ending: Ending,
     groups: Vec<(Flags, Repeatable)>,
     /// Whether what was read last may be repeated.
     repeatable: Repeatable,
-    out: Translation,
+    pub(super) out: Translation,
 }
 
 impl Translator<'_> {
@@ -116,19 +115,19 @@ impl Translator<'_> {
         if self.groups.is_empty() { Ok(()) } else { Err(self.wrong("a parenthesis is not closed")) }
     }
 
-    fn take(&mut self) -> Option<char> {
+    pub(super) fn take(&mut self) -> Option<char> {
         let next = self.rest.chars().next()?;
         self.rest = &self.rest[next.len_utf8()..];
         Some(next)
     }
 
-    fn skip(&mut self, prefix: &str) -> bool {
+    pub(super) fn skip(&mut self, prefix: &str) -> bool {
         let rest = self.rest.strip_prefix(prefix);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
 
-    fn emit(&mut self, text: &str, repeatable: Repeatable) {
+    pub(super) fn emit(&mut self, text: &str, repeatable: Repeatable) {
         self.out.pattern.push_str(text);
         self.repeatable = repeatable;
     }
@@ -139,11 +138,11 @@ impl Translator<'_> {
         self.emit(&escaped, Repeatable::Yes);
     }
 
-    fn wrong(&self, problem: &str) -> tandem_contract::Error {
+    pub(super) fn wrong(&self, problem: &str) -> tandem_contract::Error {
         invalid(format!("The regular expression /{}/ is invalid: {problem}", self.source))
     }
 
-    fn left_out(&self, construct: &str) -> tandem_contract::Error {
+    pub(super) fn left_out(&self, construct: &str) -> tandem_contract::Error {
         not_supported(format!("{construct} in the regular expression /{}/", self.source))
     }
 
@@ -253,7 +252,8 @@ impl Translator<'_> {
             };
             self.rest = rest;
             return Ok(());
-        } else if let Some(look) = ["=", "!", "<=", "<!"].into_iter().find(|look| self.rest.starts_with(look)) {
+        } else if let Some(look) = ["=", "!", "<=", "<!"].into_iter().find(|look| self.rest.starts_with(look))
+        {
             self.rest = &self.rest[look.len()..];
             self.out.backtracks = true;
             self.out.pattern.push_str(&format!("(?{look}"));
@@ -386,7 +386,7 @@ impl Translator<'_> {
     }
 
     /// A general category such as `\p{Lu}` or `\pL`; never folded by `i`.
-    fn property(&mut self, letter: char) -> Result<String> {
+    pub(super) fn property(&mut self, letter: char) -> Result<String> {
         let rest = self.rest;
         let (name, rest) = match rest.strip_prefix('{') {
             Some(inner) => inner.split_once('}').ok_or_else(|| self.wrong("\\p{ is not closed"))?,
@@ -400,7 +400,7 @@ impl Translator<'_> {
     }
 
     /// The character an escape stands for.
-    fn character(&mut self, escape: char) -> Result<char> {
+    pub(super) fn character(&mut self, escape: char) -> Result<char> {
         Ok(match escape {
             'a' => '\u{7}',
             'e' => '\u{1b}',
@@ -429,80 +429,5 @@ impl Translator<'_> {
         let character = character.ok_or_else(|| self.wrong("\\x is not a character"))?;
         self.rest = rest;
         Ok(character)
-    }
-
-    fn class(&mut self) -> Result<()> {
-        let negated = self.skip("^");
-        let mut items = String::new();
-        let mut first = true;
-        loop {
-            let Some(next) = self.take() else { return Err(self.wrong("a class is not closed")) };
-            if next == ']' && !first {
-                break;
-            }
-            first = false;
-            let low = match self.class_item(next, &mut items)? {
-                Some(character) => character,
-                None => continue,
-            };
-            let high = self.class_range_end(&mut items)?;
-            let high = high.unwrap_or(low);
-            if high < low {
-                return Err(self.wrong("a range of a class is out of order"));
-            }
-            items.push_str(&classes::range(low, high));
-        }
-        let text = format!("[{}{items}]", if negated { "^" } else { "" });
-        self.emit(&text, Repeatable::Yes);
-        Ok(())
-    }
-
-    /// One character of a class; `None` when a whole set was written to `items`.
-    fn class_item(&mut self, next: char, items: &mut String) -> Result<Option<char>> {
-        if next == '[' && self.rest.starts_with([':', '.', '=']) {
-            let Some(set) = classes::posix(self.rest) else {
-                if classes::looks_like_posix(self.rest) {
-                    return Err(self.wrong("a POSIX class is unknown"));
-                }
-                return Ok(Some('['));
-            };
-            self.out.ascii_class_ignores_case |= self.flags.ignore_case;
-            items.push_str(&set.0);
-            self.rest = &self.rest[set.1..];
-            return Ok(None);
-        }
-        if next != '\\' {
-            return Ok(Some(next));
-        }
-        let Some(escape) = self.take() else { return Err(self.wrong("a class is not closed")) };
-        if let Some(shorthand) = Shorthand::of(escape) {
-            self.out.ascii_class_ignores_case |= self.flags.ignore_case;
-            items.push_str(&shorthand.bracketed());
-            return Ok(None);
-        }
-        match escape {
-            'b' => Ok(Some('\u{8}')),
-            'p' | 'P' if self.flags.ignore_case => Err(self.left_out("\\p in a class that ignores case")),
-            'p' | 'P' => {
-                let property = self.property(escape)?;
-                items.push_str(property.trim_start_matches("(?-i:").trim_end_matches(')'));
-                Ok(None)
-            }
-            'Q' | 'E' | '1'..='9' => Err(self.left_out(&format!("\\{escape} in a class"))),
-            _ => self.character(escape).map(Some),
-        }
-    }
-
-    /// The end of a range, when `-` and a character follow.
-    fn class_range_end(&mut self, items: &mut String) -> Result<Option<char>> {
-        if !self.rest.starts_with('-') || self.rest.starts_with("-]") {
-            return Ok(None);
-        }
-        self.rest = &self.rest[1..];
-        let Some(next) = self.take() else { return Err(self.wrong("a class is not closed")) };
-        match self.class_item(next, items)? {
-            Some(character) => Ok(Some(character)),
-            None => Err(self.wrong("a range of a class ends with a set")),
-        }
     }
 }

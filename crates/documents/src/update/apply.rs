@@ -10,6 +10,7 @@ use super::tree::{Part, Tree};
 use super::{Operators, UpdateContext};
 use crate::error::{invalid, not_supported};
 use crate::filter::AMBIGUOUS;
+use crate::path::array_index;
 
 /// Applies update operators to a document; tells too whether it counts as modified even if it is as
 /// before.
@@ -35,24 +36,29 @@ pub(super) fn apply(
     Ok((changed, applier.touched))
 }
 
-/// The value that `$rename` moves; arrays on the way are an error.
+/// The value that `$rename` moves; it must not be inside an array.
 fn rename_source(document: &Document, path: &[String]) -> Result<Option<Bson>> {
-    let mut current = document;
-    for (index, part) in path.iter().enumerate() {
-        match current.get(part) {
-            Some(value) if index + 1 == path.len() => return Ok(Some(value.clone())),
-            Some(Bson::Document(inner)) => current = inner,
-            Some(Bson::Array(_)) => {
-                return Err(invalid(format!("$rename cannot reach into an array (\"{}\")", path.join("."))));
-            }
+    let refused = |why: &str| Err(invalid(format!("$rename of \"{}\" {why}", path.join("."))));
+    let Some((first, rest)) = path.split_first() else { return Ok(None) };
+    let (mut value, mut in_array) = (document.get(first), false);
+    for part in rest {
+        value = match value {
             None => return Ok(None),
-            Some(_) => {
-                let path = path.join(".");
-                return Err(invalid(format!("$rename cannot follow \"{path}\": \"{part}\" holds no document")));
+            Some(Bson::Document(inner)) => inner.get(part),
+            Some(Bson::Array(array)) => {
+                in_array = true;
+                match array_index(part) {
+                    Some(index) => array.get(index),
+                    None => return refused("leads through an array"),
+                }
             }
-        }
+            Some(_) => return refused("leads through a value that holds no document"),
+        };
     }
-    Ok(None)
+    if in_array && value.is_some() {
+        return refused("reaches into an array");
+    }
+    Ok(value.cloned())
 }
 
 fn remove(document: &mut Document, path: &[String]) {
@@ -88,7 +94,9 @@ impl Applier<'_> {
                 self.fields(merged.as_ref().unwrap_or(fields), value).map(Effect::Value)
             }
             Tree::Elements(elements) => match value {
-                Bson::Array(array) => self.elements(elements, array).map(|array| Effect::Value(Bson::Array(array))),
+                Bson::Array(array) => {
+                    self.elements(elements, array).map(|array| Effect::Value(Bson::Array(array)))
+                }
                 _ => Err(invalid(format!("$[] needs an array at \"{}\"", self.path.join(".")))),
             },
         }
@@ -146,7 +154,8 @@ impl Applier<'_> {
         if renames(tree) {
             return self.refuse_rename();
         }
-        let index = name.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.parse::<usize>().ok()).flatten();
+        let index =
+            name.bytes().all(|byte| byte.is_ascii_digit()).then(|| name.parse::<usize>().ok()).flatten();
         let Some(index) = index else { return self.refuse_unless_idle(tree) };
         let Some(slot) = array.get_mut(index) else {
             if let Effect::Value(value) = self.create(tree)? {
@@ -190,7 +199,10 @@ impl Applier<'_> {
         if !refused {
             return Ok(());
         }
-        Err(invalid(format!("The path \"{}\" leads through a value that cannot have that field", self.path.join("."))))
+        Err(invalid(format!(
+            "The path \"{}\" leads through a value that cannot have that field",
+            self.path.join(".")
+        )))
     }
 
     fn elements(&mut self, elements: &[(Option<String>, Tree)], array: Vec<Bson>) -> Result<Vec<Bson>> {

@@ -25,7 +25,11 @@ impl ArrayFilters {
             names.dedup();
             let name = match names.as_slice() {
                 [name] => name.clone(),
-                _ => return Err(invalid(format!("An array filter needs exactly one name to be about: {filter}"))),
+                _ => {
+                    return Err(invalid(format!(
+                        "An array filter needs exactly one name to be about: {filter}"
+                    )));
+                }
             };
             if !is_name(&name) {
                 return Err(invalid(format!(
@@ -85,5 +89,6 @@ fn collect_names(node: &Node, names: &mut Vec<String>) -> Result<()> {
 }
 
 fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric())
 }

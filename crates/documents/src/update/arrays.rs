@@ -163,8 +163,26 @@ impl Pull {
 /// among what makes it so.
 fn starts_with_operator(condition: &Document) -> bool {
     const OPERATORS: [&str; 20] = [
-        "$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$in", "$nin", "$exists", "$type", "$size", "$mod", "$all",
-        "$elemMatch", "$regex", "$options", "$bitsAllSet", "$bitsAllClear", "$bitsAnySet", "$bitsAnyClear",
+        "$eq",
+        "$ne",
+        "$lt",
+        "$lte",
+        "$gt",
+        "$gte",
+        "$in",
+        "$nin",
+        "$exists",
+        "$type",
+        "$size",
+        "$mod",
+        "$all",
+        "$elemMatch",
+        "$regex",
+        "$options",
+        "$bitsAllSet",
+        "$bitsAllClear",
+        "$bitsAnySet",
+        "$bitsAnyClear",
     ];
     condition.keys().next().is_some_and(|first| OPERATORS.contains(&first.as_str()))
 }

@@ -1,9 +1,9 @@
 use bson::{Bson, DateTime, Timestamp};
 use tandem_contract::Result;
 
+use super::UpdateContext;
 use super::arrays::{self, Pull, Push};
 use super::numeric::{self, Bit};
-use super::UpdateContext;
 use crate::compare::compare;
 use crate::error::invalid;
 use crate::number::Number;
@@ -24,7 +24,9 @@ pub(super) enum Modifier {
     Push(Push),
     AddToSet(Vec<Bson>),
     Pull(Pull),
-    Pop { first: bool },
+    Pop {
+        first: bool,
+    },
     /// Takes the value of the source with this number.
     Rename(usize),
 }
@@ -36,15 +38,26 @@ pub(super) enum Effect {
 }
 
 const NAMES: [&str; 14] = [
-    "$set", "$setOnInsert", "$unset", "$inc", "$mul", "$min", "$max", "$currentDate", "$bit", "$push",
-    "$addToSet", "$pull", "$pullAll", "$pop",
+    "$set",
+    "$setOnInsert",
+    "$unset",
+    "$inc",
+    "$mul",
+    "$min",
+    "$max",
+    "$currentDate",
+    "$bit",
+    "$push",
+    "$addToSet",
+    "$pull",
+    "$pullAll",
+    "$pop",
 ];
 
 impl Modifier {
     pub(super) fn parse(operator: &str, path: &str, operand: &Bson) -> Result<Self> {
-        let number = || {
-            Number::of(operand).ok_or_else(|| invalid(format!("{operator} of \"{path}\" needs a number")))
-        };
+        let number =
+            || Number::of(operand).ok_or_else(|| invalid(format!("{operator} of \"{path}\" needs a number")));
         Ok(match operator {
             "$set" => Self::Set(operand.clone()),
             "$setOnInsert" => Self::SetOnInsert(operand.clone()),

@@ -19,7 +19,8 @@ pub(super) fn multiply(value: &Bson, factor: Number, path: &str) -> Result<Bson>
 
 fn number(operator: &str, value: &Bson, path: &str) -> Result<Number> {
     let kind = crate::bson_type::type_name(value);
-    Number::of(value).ok_or_else(|| invalid(format!("{operator} needs a number at \"{path}\", which holds {kind}")))
+    Number::of(value)
+        .ok_or_else(|| invalid(format!("{operator} needs a number at \"{path}\", which holds {kind}")))
 }
 
 /// Unlike an expression, an update does not turn a long that overflows into a double.
@@ -57,7 +58,9 @@ impl Bit {
     /// Parses `{and: 10}` or several operations, done in order.
     pub(super) fn parse(path: &str, operand: &Bson) -> Result<Vec<Self>> {
         let wrong = || {
-            invalid(format!("$bit of \"{path}\" takes {{and: n}}, {{or: n}} or {{xor: n}} with ints or longs"))
+            invalid(format!(
+                "$bit of \"{path}\" takes {{and: n}}, {{or: n}} or {{xor: n}} with ints or longs"
+            ))
         };
         let Bson::Document(operations) = operand else { return Err(wrong()) };
         if operations.is_empty() {

@@ -11,7 +11,10 @@ use crate::error::invalid;
 pub(super) enum Tree {
     Leaf(Modifier),
     /// Fields by name, applied in order; `positional` is what `$` stands for.
-    Fields { fields: BTreeMap<Part, Tree>, positional: Option<Box<Tree>> },
+    Fields {
+        fields: BTreeMap<Part, Tree>,
+        positional: Option<Box<Tree>>,
+    },
     /// All elements of an array, or those that a filter names.
     Elements(Vec<(Option<String>, Tree)>),
     /// The path a `$rename` empties: it only conflicts.
@@ -24,7 +27,8 @@ pub(super) struct Part(pub(super) String);
 
 impl Ord for Part {
     fn cmp(&self, other: &Self) -> Ordering {
-        let number = |part: &Self| part.0.parse::<u64>().ok().filter(|_| part.0.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            |part: &Self| part.0.parse::<u64>().ok().filter(|_| part.0.bytes().all(|b| b.is_ascii_digit()));
         match (number(self), number(other)) {
             (Some(left), Some(right)) => left.cmp(&right).then_with(|| self.0.cmp(&other.0)),
             (Some(_), None) => Ordering::Less,

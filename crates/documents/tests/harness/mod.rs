@@ -43,7 +43,7 @@ impl Group {
 
 fn documents(value: Option<&Bson>) -> Vec<Document> {
     let array = value.and_then(Bson::as_array).cloned().unwrap_or_default();
-    array.into_iter().map(|value| value.as_document().cloned().unwrap()).collect()
+    array.iter().filter_map(Bson::as_document).cloned().collect()
 }
 
 /// Runs a case on the documents of its group.
@@ -62,7 +62,9 @@ pub(crate) fn run(group: &Group, case: &Document) -> Verdict {
             if expected == found && !refused { Verdict::Same } else { different(expected, found) }
         }
         (None, Err(_)) => Verdict::Same,
-        (Some(_), Err(error)) if error.kind() == ErrorKind::NotSupported => Verdict::Refused(error.to_string()),
+        (Some(_), Err(error)) if error.kind() == ErrorKind::NotSupported => {
+            Verdict::Refused(error.to_string())
+        }
         (Some(expected), Err(error)) => different(format!("{expected:?}"), error.to_string()),
         (None, Ok(found)) => different("an error".to_owned(), format!("{found:?}")),
     }

@@ -1,5 +1,7 @@
 //! Arithmetic on decimal128 (IEEE 754-2008, 34 digits, round half to even).
 
+mod text;
+
 use bson::Decimal128;
 
 /// Digits of a coefficient.
@@ -247,6 +249,16 @@ impl Decimal {
         finish(negative, quotient + u128::from(increment), target)
     }
 
+    /// Rounded to `place` decimal places and written with that many; `None` if 34 digits are too few.
+    pub(crate) fn quantize(self, place: i32, rounding: Rounding) -> Option<Self> {
+        let Self::Finite { negative, coefficient, exponent } = self.round(place, rounding) else {
+            return Some(self);
+        };
+        let padding = 10u128.checked_pow((exponent + place).max(0) as u32)?;
+        let coefficient = coefficient.checked_mul(padding).filter(|coefficient| *coefficient < BASE)?;
+        Some(Self::Finite { negative, coefficient, exponent: -place })
+    }
+
     fn sign_bit(self) -> bool {
         self.is_negative()
     }
@@ -377,39 +389,4 @@ fn finish(negative: bool, mut coefficient: u128, mut exponent: i32) -> Decimal {
         exponent = EXP_MAX;
     }
     Decimal::Finite { negative, coefficient, exponent }
-}
-
-impl Decimal {
-    /// Reads digits with an optional sign, point and exponent, or `Infinity`, `inf`, `NaN` in any
-    /// case, rounding to 34 digits; `None` for anything else and for what is out of range.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (negative, text) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        match text.to_ascii_lowercase().as_str() {
-            "nan" => return Some(Self::NaN),
-            "inf" | "infinity" => return Some(Self::Infinity { negative }),
-            _ => {}
-        }
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = || whole.bytes().chain(fraction.bytes());
-        if digits().next().is_none() || !digits().all(|digit| digit.is_ascii_digit()) {
-            return None;
-        }
-        let mut exponent = exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-        let (mut coefficient, mut sticky) = (0u128, false);
-        for digit in digits() {
-            if coefficient < BASE {
-                coefficient = coefficient * 10 + u128::from(digit - b'0');
-            } else {
-                sticky |= digit != b'0';
-                exponent = exponent.checked_add(1)?;
-            }
-        }
-        let value = finish(negative, jam(coefficient, sticky), exponent);
-        let lost = coefficient != 0 && (value.is_zero() || !value.is_finite());
-        (!lost).then_some(value)
-    }
 }
