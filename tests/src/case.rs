@@ -148,7 +148,8 @@ pub fn read_all(folder: &Path) -> Result<Vec<NamedCase>, String> {
     files
         .into_iter()
         .map(|path| {
-            let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             let case: Case = toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
             if case.steps.is_empty() {
                 return Err(format!("{}: a case needs a [[step]]", path.display()));

@@ -33,7 +33,8 @@ impl Answer {
     /// # Errors
     /// When it is none.
     pub fn json(&self) -> Result<serde_json::Value, String> {
-        serde_json::from_slice(&self.body).map_err(|error| format!("the body is not JSON ({error}): {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| format!("the body is not JSON ({error}): {}", self.text()))
     }
 
     /// The lines in `x-function-logs`; none where the header is missing.
@@ -64,7 +65,11 @@ impl Client {
     /// # Panics
     /// When the HTTP client cannot be made.
     pub fn new(url: String) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("an HTTP client can be made");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("an HTTP client can be made");
         Self { http, url }
     }
 
@@ -72,7 +77,12 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn publish(&self, name: &str, source: &str, options: &PublishOptions) -> Result<Answer, String> {
+    pub async fn publish(
+        &self,
+        name: &str,
+        source: &str,
+        options: &PublishOptions,
+    ) -> Result<Answer, String> {
         let mut body = serde_json::json!({ "source": source });
         if let Some(language) = &options.language {
             body["language"] = language.as_str().into();
@@ -83,7 +93,8 @@ impl Client {
         if let Some(description) = &options.description {
             body["description"] = description.as_str().into();
         }
-        let request = self.http.put(format!("{}/functions/{name}", self.url)).header("x-develop-token", TOKEN);
+        let request =
+            self.http.put(format!("{}/functions/{name}", self.url)).header("x-develop-token", TOKEN);
         self.send(request.header("content-type", "application/json").body(body.to_string())).await
     }
 

@@ -161,5 +161,9 @@ fn same(what: &str, expected: &str, got: &str) -> Result<(), String> {
 
 fn matches(what: &str, pattern: &str, got: &str) -> Result<(), String> {
     let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
-    if regex.is_match(got) { Ok(()) } else { Err(format!("expected the {what} to match {pattern:?}, got {got:?}")) }
+    if regex.is_match(got) {
+        Ok(())
+    } else {
+        Err(format!("expected the {what} to match {pattern:?}, got {got:?}"))
+    }
 }

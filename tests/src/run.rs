@@ -16,8 +16,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// # Errors
 /// The step that failed and how.
 pub fn run(case: &NamedCase, server: &Server) -> Result<(), String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
     runtime.block_on(run_steps(case, &Client::new(server.url())))
 }
 

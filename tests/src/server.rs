@@ -86,7 +86,8 @@ impl Server {
     pub fn terminate(&mut self, within: Duration) -> Result<std::process::ExitStatus, String> {
         let child = self.child.as_mut().ok_or("the server does not run")?;
         let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).ok_or("no pid")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).map_err(|error| error.to_string())?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .map_err(|error| error.to_string())?;
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
@@ -106,7 +107,8 @@ impl Server {
     /// As for [`Server::start`].
     pub fn spawn(&mut self) -> Result<(), String> {
         let log = self.folder.path().join("server.log");
-        let output = File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
+        let output =
+            File::options().create(true).append(true).open(&log).map_err(|error| error.to_string())?;
         let errors = output.try_clone().map_err(|error| error.to_string())?;
         let mut command = Command::new(binary::path());
         command.arg("serve").env_clear().env("DEVELOP_TOKEN", TOKEN);

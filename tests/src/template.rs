@@ -9,8 +9,7 @@ pub struct Names(BTreeMap<String, String>);
 impl Names {
     /// Each function's name becomes one that no other case has.
     pub fn of_case<'a>(case: &str, functions: impl Iterator<Item = &'a String>) -> Self {
-        let prefix: String =
-            case.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let prefix: String = case.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         Self(functions.map(|name| (name.clone(), format!("{prefix}-{name}"))).collect())
     }
 
@@ -45,9 +44,9 @@ impl Names {
             }
             Value::String(text) => Value::String(self.fill(text)),
             Value::Array(items) => Value::Array(items.iter().map(|item| self.fill_json(item)).collect()),
-            Value::Object(fields) => {
-                Value::Object(fields.iter().map(|(key, value)| (self.fill(key), self.fill_json(value))).collect())
-            }
+            Value::Object(fields) => Value::Object(
+                fields.iter().map(|(key, value)| (self.fill(key), self.fill_json(value))).collect(),
+            ),
             other => other.clone(),
         }
     }

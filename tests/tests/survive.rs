@@ -123,7 +123,8 @@ async fn an_upload_of_a_gibibyte_streams() {
     const MOST_KIB: u64 = 32 << 10;
     let server = start();
     let client = Client::new(server.url());
-    let source = "import cloud from '@tandem/cloud'; export default () => cloud.storage.bucket().getUploadUrl('big')";
+    let source =
+        "import cloud from '@tandem/cloud'; export default () => cloud.storage.bucket().getUploadUrl('big')";
     publish(&client, "sign", source).await.expect("it is published");
     let url = invoke(&client, "sign").await.and_then(|answer| answer.json()).expect("there is a URL");
     let url = url.as_str().expect("the URL is a text").to_owned();
@@ -132,7 +133,8 @@ async fn an_upload_of_a_gibibyte_streams() {
     let piece = bytes::Bytes::from(vec![7_u8; PIECE]);
     let body = stream::iter(std::iter::repeat_n(piece, PIECES).map(Ok::<_, std::io::Error>));
     let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client can be made");
-    let request = http.put(url).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
+    let request =
+        http.put(url).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
     let response = request.send().await.expect("there is an answer");
     assert!(response.status().is_success(), "{}", response.status());
     let grown = peak(pid) - before;

@@ -93,8 +93,12 @@ pub(crate) unsafe fn host_object(context: Context) -> JSValue {
         let cell = interrupt.running().as_ptr().cast::<u8>();
         let buffer = qjs::JS_NewArrayBuffer(context, cell, 4, 0, None, std::ptr::null_mut(), false);
         let mut arguments = [buffer];
-        let array =
-            qjs::JS_NewTypedArray(context, 1, arguments.as_mut_ptr(), qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT32);
+        let array = qjs::JS_NewTypedArray(
+            context,
+            1,
+            arguments.as_mut_ptr(),
+            qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT32,
+        );
         qjs::JS_FreeValue(context, buffer);
         qjs::JS_SetPropertyStr(context, host, c"running".as_ptr(), array);
         host

@@ -38,9 +38,7 @@ unsafe fn compile(context: Context, text: &str, file: &str, kind: u32) -> qjs::J
     let flags = (kind | qjs::JS_EVAL_FLAG_COMPILE_ONLY) as i32;
     // SAFETY: `context` is alive by the caller's contract; the text ends in a NUL that its length
     // leaves out.
-    unsafe {
-        qjs::JS_Eval(context, terminated.as_ptr().cast(), text.len() as _, file.as_ptr(), flags)
-    }
+    unsafe { qjs::JS_Eval(context, terminated.as_ptr().cast(), text.len() as _, file.as_ptr(), flags) }
 }
 
 /// Writes what compiling gave; `None` when it cannot be written, which costs a later recompile.

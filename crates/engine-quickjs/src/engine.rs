@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tandem_contract::{EngineFactory, EngineLimits, EngineMetrics, Host, Invocation, JsEngine, Outcome, Program, Result};
+use tandem_contract::{
+    EngineFactory, EngineLimits, EngineMetrics, Host, Invocation, JsEngine, Outcome, Program, Result,
+};
 use tandem_isolate_pool::{Driver, IsolateFactory, IsolatePool};
 
 use crate::code_cache::CodeCache;
@@ -65,7 +67,11 @@ impl JsEngine for QuickJs {
 
     fn metrics(&self) -> EngineMetrics {
         let cache = &self.pool.factory().shared.code_cache;
-        EngineMetrics { code_cache_hits: cache.hits(), code_cache_misses: cache.misses(), ..self.pool.metrics() }
+        EngineMetrics {
+            code_cache_hits: cache.hits(),
+            code_cache_misses: cache.misses(),
+            ..self.pool.metrics()
+        }
     }
 
     fn shutdown(&self, grace: Duration) -> BoxFuture<'static, ()> {

@@ -35,11 +35,13 @@ impl QuickJsIsolate {
     /// `Internal` when memory or the host's scripts do not suffice to start one.
     pub(crate) fn new(shared: &Arc<Shared>, driver: Rc<Driver>) -> Result<Self> {
         let usage = Rc::new(Usage::new(shared.limits.memory));
-        let runtime = Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&usage))).map_err(Error::internal)?;
+        let runtime =
+            Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&usage))).map_err(Error::internal)?;
         runtime.set_max_stack_size(shared.limits.stack);
         let interrupt = driver.interrupt();
         let watched = Rc::clone(&usage);
-        runtime.set_interrupt_handler(Some(Box::new(move || interrupt.is_raised() || watched.is_exhausted())));
+        runtime
+            .set_interrupt_handler(Some(Box::new(move || interrupt.is_raised() || watched.is_exhausted())));
         runtime.set_loader(NameResolver, ProgramLoader);
         let context = Context::full(&runtime).map_err(Error::internal)?;
         let bindings = Box::new(Bindings {
@@ -89,8 +91,12 @@ impl QuickJsIsolate {
                 return Err(Error::internal(values::exception_text(context)));
             }
             let module = qjs::JS_NewObject(context);
-            let mut arguments =
-                [qjs::JS_UNDEFINED, qjs::JS_UNDEFINED, qjs::JS_DupValue(context, module), bindings::host_object(context)];
+            let mut arguments = [
+                qjs::JS_UNDEFINED,
+                qjs::JS_UNDEFINED,
+                qjs::JS_DupValue(context, module),
+                bindings::host_object(context),
+            ];
             let result = values::call(context, bootstrap, &mut arguments);
             qjs::JS_FreeValue(context, bootstrap);
             let failed = qjs::JS_IsException(result);
@@ -104,7 +110,11 @@ impl QuickJsIsolate {
             self.settle = qjs::JS_GetPropertyStr(context, entry, c"settle".as_ptr());
             self.forget = qjs::JS_GetPropertyStr(context, entry, c"forget".as_ptr());
             self.unhandled = qjs::JS_GetPropertyStr(context, entry, c"unhandled".as_ptr());
-            self.bindings.namespace_of.replace(qjs::JS_GetPropertyStr(context, entry, c"namespaceOf".as_ptr()));
+            self.bindings.namespace_of.replace(qjs::JS_GetPropertyStr(
+                context,
+                entry,
+                c"namespaceOf".as_ptr(),
+            ));
             qjs::JS_FreeValue(context, entry);
             qjs::JS_FreeValue(context, module);
             // Starting up leaves cycles; nobody waits for this isolate yet.
@@ -263,7 +273,9 @@ unsafe extern "C" fn track_rejection(
         let mut rejections = bindings.rejections.borrow_mut();
         if is_handled {
             let known = qjs::JS_VALUE_GET_PTR(promise);
-            if let Some(index) = rejections.iter().position(|(_, other, _)| qjs::JS_VALUE_GET_PTR(*other) == known) {
+            if let Some(index) =
+                rejections.iter().position(|(_, other, _)| qjs::JS_VALUE_GET_PTR(*other) == known)
+            {
                 let (_, promise, reason) = rejections.swap_remove(index);
                 qjs::JS_FreeValue(context, promise);
                 qjs::JS_FreeValue(context, reason);

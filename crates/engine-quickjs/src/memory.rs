@@ -88,7 +88,9 @@ unsafe impl Allocator for CountingAllocator {
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
         match count.checked_mul(size) {
             // SAFETY: any size is allowed.
-            Some(total) if self.usage.admits(total, 0) => self.counted(unsafe { libc::calloc(count, size) }.cast()),
+            Some(total) if self.usage.admits(total, 0) => {
+                self.counted(unsafe { libc::calloc(count, size) }.cast())
+            }
             _ => std::ptr::null_mut(),
         }
     }

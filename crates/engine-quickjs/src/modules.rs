@@ -35,7 +35,9 @@ impl Resolver for NameResolver {
         unsafe {
             let context = ctx.as_raw().as_ptr();
             let known = match name.strip_prefix(FUNCTIONS) {
-                Some(function) => of(context).program().is_ok_and(|program| program.module(function).is_some()),
+                Some(function) => {
+                    of(context).program().is_ok_and(|program| program.module(function).is_some())
+                }
                 None => HOST_MODULES.contains(&name),
             };
             if known {
@@ -275,7 +277,12 @@ unsafe fn load_by_name(context: Context, name: &str) -> JSValue {
 
 /// `wrapper(name)`: a CommonJS module as a function of `exports`, `require`, `module`, and the
 /// two of `context.js` that its awaits call.
-pub(crate) unsafe extern "C" fn wrapper(context: Context, _: JSValue, count: i32, values: *mut JSValue) -> JSValue {
+pub(crate) unsafe extern "C" fn wrapper(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
     // SAFETY: QuickJS calls this with a live context and `count` values.
     unsafe {
         let name = Arguments::new(context, count, values).text(0);
@@ -347,7 +354,12 @@ pub(crate) unsafe extern "C" fn require_module(
 }
 
 /// `notFound(specifier)`: throws what importing it would.
-pub(crate) unsafe extern "C" fn not_found(context: Context, _: JSValue, count: i32, values: *mut JSValue) -> JSValue {
+pub(crate) unsafe extern "C" fn not_found(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
     // SAFETY: as for `wrapper`.
     unsafe {
         let specifier = Arguments::new(context, count, values).text(0);

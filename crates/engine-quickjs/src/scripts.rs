@@ -27,10 +27,8 @@ impl Scripts {
             // SAFETY: by the contract above; the bytecode was made below.
             return Some(unsafe { bytecode::run(context, code) });
         }
-        let text = format!(
-            "(function (exports, require, module, host) {{\"use strict\";\n{}\n}})",
-            script.source
-        );
+        let text =
+            format!("(function (exports, require, module, host) {{\"use strict\";\n{}\n}})", script.source);
         // SAFETY: by the contract above.
         unsafe {
             let function = bytecode::compile_script(context, &text, &format!("tandem:{name}"));

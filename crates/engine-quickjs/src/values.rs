@@ -115,7 +115,11 @@ unsafe fn parse_json(context: Context, json: &[u8]) -> qjs::JSValue {
 ///
 /// # Safety
 /// `context` is alive and the values belong to it.
-pub(crate) unsafe fn call(context: Context, function: qjs::JSValue, arguments: &mut [qjs::JSValue]) -> qjs::JSValue {
+pub(crate) unsafe fn call(
+    context: Context,
+    function: qjs::JSValue,
+    arguments: &mut [qjs::JSValue],
+) -> qjs::JSValue {
     // SAFETY: by the contract above; each argument is freed once.
     unsafe {
         let count = i32::try_from(arguments.len()).unwrap_or(0);

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use tandem_contract::{
-    EngineFactory, EngineLimits, Error, ErrorKind, Host, HostArgs, HostValue, Invocation, InvocationInput, JsEngine,
-    Language, Level, LogLimits, OpId, OpMode, OpSpec, Outcome, Payload, Program, Reply, RequestHead, Result,
+    EngineFactory, EngineLimits, Error, ErrorKind, Host, HostArgs, HostValue, Invocation, InvocationInput,
+    JsEngine, Language, Level, LogLimits, OpId, OpMode, OpSpec, Outcome, Payload, Program, Reply,
+    RequestHead, Result,
 };
 use tandem_engine_quickjs::{QuickJsConfig, QuickJsFactory};
 
@@ -72,10 +73,15 @@ fn limits() -> EngineLimits {
 }
 
 fn program(source: &str) -> Arc<Program> {
-    let compiled = tandem_compiler::compile("main", source, Language::TypeScript).expect("the source compiles");
-    let module =
-        tandem_compiler::load_module("main", Language::TypeScript, &compiled.code, Some(&compiled.source_map))
-            .expect("the module loads");
+    let compiled =
+        tandem_compiler::compile("main", source, Language::TypeScript).expect("the source compiles");
+    let module = tandem_compiler::load_module(
+        "main",
+        Language::TypeScript,
+        &compiled.code,
+        Some(&compiled.source_map),
+    )
+    .expect("the module loads");
     Arc::new(Program { name: "main".into(), hash: module.hash.clone().into(), modules: vec![module] })
 }
 
@@ -121,7 +127,10 @@ async fn a_value_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_names_the_line_of_the_source() {
     let outcome = run("type A = {\n  x: number\n}\nfunction inner() {\n  throw new Error('boom')\n}\nexport default async () => {\n  await 1\n  inner()\n}").await;
-    assert_eq!(outcome.logs, ["[ERROR] Error: boom\n    at inner (main.ts:5:13)\n    at default (main.ts:9:3)"]);
+    assert_eq!(
+        outcome.logs,
+        ["[ERROR] Error: boom\n    at inner (main.ts:5:13)\n    at default (main.ts:9:3)"]
+    );
     assert_eq!(outcome.result.err().map(|error| error.message().to_owned()).as_deref(), Some("boom"));
 }
 
@@ -183,9 +192,11 @@ async fn runaway_code_is_stopped_and_the_next_call_works() {
     ];
     for (index, expected) in expected.into_iter().enumerate() {
         let body = format!(r#"{{"n":{}}}"#, index + 1);
-        let outcome = engine.invoke(Arc::clone(&program), invocation(Some(&body), Duration::from_secs(2))).await;
+        let outcome =
+            engine.invoke(Arc::clone(&program), invocation(Some(&body), Duration::from_secs(2))).await;
         assert_eq!(kind(outcome), expected, "case {}", index + 1);
-        let after = engine.invoke(Arc::clone(&program), invocation(Some(r#"{"n":0}"#), Duration::from_secs(5))).await;
+        let after =
+            engine.invoke(Arc::clone(&program), invocation(Some(r#"{"n":0}"#), Duration::from_secs(5))).await;
         assert_eq!(json(after), r#""fine""#, "after case {}", index + 1);
     }
     assert_eq!(engine.metrics().condemned, 0);

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tandem_contract::{Error, ErrorKind, Host, HostArgs, HostValue, Invocation, Level, OpSpec, Reply, Result};
+use tandem_contract::{
+    Error, ErrorKind, Host, HostArgs, HostValue, Invocation, Level, OpSpec, Reply, Result,
+};
 use tokio::sync::mpsc;
 
 use crate::handle::{Handle, InterruptFlag};

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use tandem_contract::{EngineLimits, EngineMetrics, Error, ErrorKind, Host, Invocation, Outcome, Program, Result};
+use tandem_contract::{
+    EngineLimits, EngineMetrics, Error, ErrorKind, Host, Invocation, Outcome, Program, Result,
+};
 use tokio::sync::{Notify, oneshot};
 
 use crate::counters::Counters;
@@ -16,9 +18,9 @@ use crate::handle::Handle;
 use crate::in_flight::InFlight;
 use crate::isolate::IsolateFactory;
 use crate::mailbox::Event;
+use crate::processor_time;
 use crate::thread::{self, End};
 use crate::watchdog::{self, Verdict};
-use crate::processor_time;
 
 /// Isolates kept ready for functions that have none.
 const SPARE: usize = 2;

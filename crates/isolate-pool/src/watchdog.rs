@@ -36,7 +36,11 @@ pub(crate) fn inspect(handle: &Handle, grace: Duration) -> Verdict {
     let mut interrupted = handle.interrupted.lock();
     match *interrupted {
         Some((slot, since)) if slot == in_flight.slot => {
-            if since.elapsed() > grace { Verdict::Condemned } else { Verdict::Fine }
+            if since.elapsed() > grace {
+                Verdict::Condemned
+            } else {
+                Verdict::Fine
+            }
         }
         _ => {
             *interrupted = Some((in_flight.slot, Instant::now()));

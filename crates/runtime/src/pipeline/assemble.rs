@@ -74,7 +74,8 @@ async fn reach(
         frame.next += 1;
         let import: Arc<str> = import.as_str().into();
         let importer = frame.unit.name.clone();
-        let required = matches!(&frame.unit.text, Text::Loaded(module) if module.format == ModuleFormat::CommonJs);
+        let required =
+            matches!(&frame.unit.text, Text::Loaded(module) if module.format == ModuleFormat::CommonJs);
         if let Some(start) = path.iter().position(|frame| frame.unit.name == import) {
             return Ok(Err(Blocked::Cycle(cycle(&path[start..], &import))));
         }

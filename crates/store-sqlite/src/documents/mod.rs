@@ -21,8 +21,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::{Bson, Document};
 use tandem_contract::{
-    Aggregate, BulkResult, Clock, Delete, DocumentStore, DocumentStream, Entropy, Error, Find, FindAndModify,
-    IndexSpec, InsertResult, OpenContext, Result, Target, TransactionId, Update, UpdateResult, WriteModel,
+    Aggregate, BulkResult, Clock, Delete, DocumentStore, DocumentStream, Entropy, Error, ErrorKind, Find,
+    FindAndModify, IndexSpec, InsertResult, OpenContext, Result, Target, TransactionId, Update, UpdateResult,
+    WriteModel,
 };
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -231,12 +232,23 @@ impl DocumentStore for SqliteDocumentStore {
 
 /// Gives up when the target's time is over; what was begun is undone.
 async fn within<T>(target: &Target, work: impl Future<Output = Result<T>>) -> Result<T> {
-    match target.timeout {
+    let done = match target.timeout {
         Some(limit) => timeout(limit, work)
             .await
             .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis())))),
         None => work.await,
+    };
+    done.map_err(name_backend)
+}
+
+/// The document language does not know which backend it works for; whoever reads of a feature
+/// that is left out has to.
+fn name_backend(error: Error) -> Error {
+    let suffix = format!(" on {BACKEND}");
+    if error.kind() != ErrorKind::NotSupported || error.message().contains(&suffix) {
+        return error;
     }
+    Error::new(ErrorKind::NotSupported, format!("{}{suffix}", error.message()))
 }
 
 fn store_error(error: sqlx::Error) -> Error {
