@@ -10,15 +10,19 @@
 //! within [`EngineLimits::stop_grace`](tandem_contract::EngineLimits) is condemned: taken out of
 //! the pool at once and left to end by itself.
 
+mod call;
 mod counters;
 mod driver;
 mod group;
 mod handle;
 mod in_flight;
 mod isolate;
+mod life_cycle;
 mod mailbox;
+mod placement;
 mod pool;
 mod processor_time;
+mod queue;
 mod reply_stream;
 mod thread;
 mod watchdog;

@@ -8,10 +8,10 @@ use tandem_contract::{Error, Result};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::call::timeout_error;
 use crate::handle::Handle;
 use crate::in_flight::InFlight;
 use crate::mailbox::Event;
-use crate::pool::timeout_error;
 
 /// Pieces that may wait between the function and its client.
 const PIECES: usize = 4;
