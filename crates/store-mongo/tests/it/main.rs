@@ -1,0 +1,11 @@
+//! The backend on real servers. `TANDEM_TEST_MONGO_URL` names a replica set; tests of faults start
+//! servers of their own with the same program, or that of `TANDEM_TEST_MONGOD`.
+
+mod common;
+mod documents;
+mod faults;
+mod functions;
+mod mongod;
+mod standalone;
+mod transactions;
+mod watch;
