@@ -91,7 +91,8 @@ pub struct BlobMeta {
     pub key: String,
     /// Bytes.
     pub size: u64,
-    /// When it was last written.
+    /// When it was last written, as finely as the store tells it; what a write returns may be a
+    /// second off.
     pub last_modified: SystemTime,
     /// Changes whenever the content does; without quotes.
     pub etag: String,
@@ -174,7 +175,8 @@ pub struct Presign {
 /// Where objects live.
 ///
 /// Keys are any UTF-8 without NUL, 1 to 1024 bytes, and are kept to the last character. A bucket
-/// that does not exist yet is made by the first write where the backend can.
+/// that does not exist yet is made by the first write where the backend can; until then reads find
+/// nothing in it.
 ///
 /// # Errors
 /// Every method: `StoreUnavailable` when the store does not answer, `Forbidden` when it refuses
@@ -185,8 +187,10 @@ pub trait BlobStore: Send + Sync + 'static {
     /// Writes an object, whole or not at all.
     ///
     /// # Errors
-    /// `Conflict` when the condition does not hold; `InvalidArgument` when a stream's length is
-    /// not the one declared; the stream's own error when it fails.
+    /// `Conflict` when the condition does not hold, or the store cannot hold the key beside others
+    /// that are there; `NotSupported` for a condition that the store cannot decide;
+    /// `InvalidArgument` when a stream's length is not the one declared; `NotFound` when there is no
+    /// such bucket and the store makes none; the stream's own error when it fails.
     async fn put(&self, bucket: &Bucket, key: &str, body: BlobBody, options: PutOptions) -> Result<BlobMeta>;
 
     /// Opens an object for reading; `Ok(None)` when there is none.
@@ -219,8 +223,11 @@ pub trait BlobStore: Send + Sync + 'static {
     /// the server must sign a URL of its own.
     async fn presign(&self, bucket: &Bucket, key: &str, presign: &Presign) -> Result<Option<String>>;
 
-    /// Asks the store for a sign of life.
-    async fn ping(&self) -> Result<()>;
+    /// Asks the store for a sign of life, and whether `bucket` can be used.
+    ///
+    /// # Errors
+    /// `NotFound` that names the bucket when there is none and no write would make it.
+    async fn ping(&self, bucket: &Bucket) -> Result<()>;
 
     /// Lets go of connections. Later calls fail.
     async fn close(&self);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_cloud::{CloudHost, CloudParts, FetchSettings, StorageSettings};
-use tandem_contract::{BlobStore, DocumentStore, Error, FunctionStore, Invoker, OpenContext, Result};
+use tandem_contract::{BlobStore, Bucket, DocumentStore, Error, FunctionStore, Invoker, OpenContext, Result};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
@@ -107,7 +107,7 @@ impl App {
             pipeline: pipeline.clone(),
             blobs: stores.blobs.clone(),
             signed_urls: Some(signed_urls),
-            health: Health::new(stores.checks(config), clock.clone()),
+            health: Health::new(stores.checks(config, &Bucket::new(&config.storage.bucket)?), clock.clone()),
             token: token.to_owned(),
             clock,
             entropy,
@@ -164,9 +164,10 @@ impl Stores {
         }
     }
 
-    fn checks(&self, config: &Config) -> Vec<Check> {
+    fn checks(&self, config: &Config, bucket: &Bucket) -> Vec<Check> {
         let Self { functions, documents, blobs } = self;
         let (functions, documents, blobs) = (functions.clone(), documents.clone(), blobs.clone());
+        let bucket = bucket.clone();
         vec![
             Check {
                 name: "functions",
@@ -188,8 +189,8 @@ impl Stores {
                 name: "storage",
                 backend: config.storage.selected.name.clone(),
                 ping: Box::new(move || {
-                    let blobs = blobs.clone();
-                    Box::pin(async move { blobs.ping().await })
+                    let (blobs, bucket) = (blobs.clone(), bucket.clone());
+                    Box::pin(async move { blobs.ping(&bucket).await })
                 }),
             },
         ]

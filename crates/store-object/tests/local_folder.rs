@@ -106,7 +106,7 @@ async fn nothing_unfinished_stays() {
     let at = bucket();
     let put = store.put(&at, "k", endless, PutOptions::default());
     assert!(tokio::time::timeout(std::time::Duration::from_millis(100), put).await.is_err());
-    store.ping().await.unwrap();
+    store.ping(&bucket()).await.unwrap();
     // A write that is dropped while a thread is at it is removed when the thread is done.
     let staging = folder.path().join("objects/.staging");
     for _ in 0..100 {
@@ -210,9 +210,9 @@ async fn conditions_hold_between_stores_on_one_folder() {
 async fn a_missing_file_system_is_reported() {
     let (store, folder) = local().await;
     fs::rename(folder.path().join("objects"), folder.path().join("moved")).unwrap();
-    assert_eq!(store.ping().await.unwrap_err().kind(), ErrorKind::StoreUnavailable);
+    assert_eq!(store.ping(&bucket()).await.unwrap_err().kind(), ErrorKind::StoreUnavailable);
     fs::create_dir(folder.path().join("objects")).unwrap();
-    let error = store.ping().await.unwrap_err();
+    let error = store.ping(&bucket()).await.unwrap_err();
     assert!(error.detail().unwrap().contains("replaced"), "{error}");
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tandem_cloud::{CloudHost, CloudParts, FetchSettings, StorageSettings};
-use tandem_contract::{BlobStore, Clock, DocumentStore, Error, OpenContext, Result};
+use tandem_contract::{BlobStore, Bucket, Clock, DocumentStore, Error, OpenContext, Result};
 
 use super::args::CheckArgs;
 use super::failure::{Exit, Failure, operator_text};
@@ -40,6 +40,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if let Err(error) = token(&config, &context.base, &*context.entropy) {
         return Err(refuse(args, Failure::new(Exit::Usage, error.message())));
     }
+    registry.engines.prepare_process(&config.engine.selected);
     running::block_on(async {
         let reports = check(&config, &registry, &context).await;
         let ok = reports.iter().all(|report| report.ok);
@@ -76,7 +77,7 @@ async fn check(config: &Config, registry: &Registry, context: &OpenContext) -> V
     });
     let blobs = timed("storage", &config.storage.selected.name, context, async {
         let store = registry.blobs.open(&config.storage.selected, context.clone()).await?;
-        store.ping().await.map(|()| store)
+        store.ping(&Bucket::new(&config.storage.bucket)?).await.map(|()| store)
     });
     let ((functions, _), (documents, document_store), (blobs, blob_store)) =
         futures_util::join!(functions, documents, blobs);

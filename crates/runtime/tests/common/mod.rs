@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::{Client, Method, RequestBuilder, Response};
-use tandem_contract::{BackendFactory, BlobStore, LogLimits, OpenContext, SystemClock, SystemEntropy};
+use tandem_contract::{BackendFactory, BlobStore, Bucket, LogLimits, OpenContext, SystemClock, SystemEntropy};
 use tandem_runtime::http::{Check, Health, HttpLimits, HttpParts, Server, serve};
 use tandem_runtime::logs::LogRing;
 use tandem_runtime::metrics::Metrics;
@@ -84,7 +84,7 @@ impl TestServer {
                 backend: "memory".to_owned(),
                 ping: Box::new(move || {
                     let blobs = blobs.clone();
-                    Box::pin(async move { blobs.ping().await })
+                    Box::pin(async move { blobs.ping(&Bucket::new("default").unwrap()).await })
                 }),
             }
         };

@@ -11,8 +11,8 @@ use tandem_contract::{
 
 use super::write::Draft;
 use super::{Root, blocking, walk};
-use crate::incoming::Incoming;
-use crate::{PIECE, STORE, checks};
+use tandem_blobs::Incoming;
+use tandem_blobs::{PIECE, STORE, checks};
 
 /// The blob store `local`.
 pub(crate) struct LocalBlobs {
@@ -125,7 +125,7 @@ impl BlobStore for LocalBlobs {
         Ok(None)
     }
 
-    async fn ping(&self) -> Result<()> {
+    async fn ping(&self, _bucket: &Bucket) -> Result<()> {
         self.run(Root::check).await
     }
 

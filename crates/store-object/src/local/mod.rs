@@ -52,10 +52,10 @@ use tandem_contract::{
     BackendFactory, BlobStore, Bucket, Clock, Entropy, Error, ErrorKind, OpenContext, Result,
 };
 
-use crate::STORE;
 use blobs::LocalBlobs;
 use folder::Lock;
 use staged::{STAGING, Staged};
+use tandem_blobs::STORE;
 
 /// Keeps objects as files in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -12,7 +12,7 @@ use tandem_contract::{BlobMeta, BlobRange, BlobRead, BlobStream, Bucket, Result}
 
 use super::trailer::{self, Trailer};
 use super::{Root, blocking, folder, io_error};
-use crate::{PIECE, range};
+use tandem_blobs::{PIECE, range};
 
 /// An object that is open.
 pub(crate) struct Found {

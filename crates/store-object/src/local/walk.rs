@@ -11,7 +11,7 @@ use tandem_contract::{BlobListing, BlobMeta, BlobPage, Bucket, Result};
 use super::folder::OPEN_FOLDERS;
 use super::names::{self, Name};
 use super::{Root, folder, io_error, trailer};
-use crate::page::{Offer, Page};
+use tandem_blobs::{Offer, Page};
 
 /// Entries of a folder that are held at once. A folder with more is read again for the next ones,
 /// so that a listing of a huge one needs little memory.

@@ -14,7 +14,7 @@ use super::names::Place;
 use super::staged::Staged;
 use super::trailer::{self, Trailer};
 use super::{Root, io_error};
-use crate::checks::{self, Description};
+use tandem_blobs::checks::{self, Description};
 
 /// Bits of the SHA-256 that make an entity tag, in bytes: a collision by chance is out of reach.
 const ETAG_BYTES: usize = 16;

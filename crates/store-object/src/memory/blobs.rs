@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, TryStreamExt, future, stream};
+use futures_util::{StreamExt, TryStreamExt, future};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -20,10 +20,10 @@ use tandem_contract::{
 
 use super::path_key;
 use super::quota::{Quota, Reservation};
-use crate::checks::{self, Description};
-use crate::incoming::Incoming;
-use crate::page::{Offer, Page};
-use crate::{PIECE, STORE, range};
+use tandem_blobs::Incoming;
+use tandem_blobs::checks::{self, Description};
+use tandem_blobs::{Offer, Page};
+use tandem_blobs::{STORE, pieces, range};
 
 /// How often a read starts over when the object is replaced while it opens.
 const ATTEMPTS: usize = 100;
@@ -185,7 +185,7 @@ impl BlobStore for MemoryBlobs {
                 Err(error) => return Err(Error::internal(error)),
             };
             let meta = self.described(key, &read.meta, &read.attributes);
-            let pieces = read.into_stream().map_err(Error::internal).map_ok(cut).try_flatten();
+            let pieces = read.into_stream().map_err(Error::internal).map_ok(pieces::cut).try_flatten();
             return Ok(Some(BlobRead { meta, range, stream: pieces.boxed() }));
         }
         Err(Error::unavailable(STORE, "memory: the object was replaced each time it was read"))
@@ -257,7 +257,7 @@ impl BlobStore for MemoryBlobs {
         Ok(None)
     }
 
-    async fn ping(&self) -> Result<()> {
+    async fn ping(&self, _bucket: &Bucket) -> Result<()> {
         self.check_open()
     }
 
@@ -270,13 +270,4 @@ fn attributes(description: Description) -> Attributes {
     let Description { content_type, metadata } = description;
     let metadata = metadata.into_iter().map(|(name, value)| (Attribute::Metadata(name.into()), value));
     std::iter::once((Attribute::ContentType, content_type)).chain(metadata).collect()
-}
-
-/// Pieces that share the memory of `whole`.
-fn cut(whole: Bytes) -> impl stream::Stream<Item = Result<Bytes>> + Send {
-    let pieces = (0..whole.len()).step_by(PIECE).map(move |start| {
-        let end = whole.len().min(start + PIECE);
-        Ok(whole.slice(start..end))
-    });
-    stream::iter(pieces)
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{FutureExt, StreamExt, stream};
 use tandem_contract::{BlobBody, Condition, ErrorKind, PutOptions};
 
 use super::cases::{Store, all_keys, bucket, kind, pattern, put, read, text};
 
-pub(crate) async fn deleting(store: Store) {
+pub async fn deleting(store: Store) {
     let keys: Vec<String> = (0..20).map(|n| format!("d{}/{n}", n % 3)).collect();
     for key in &keys {
         put(&store, key, key).await;
@@ -25,7 +26,15 @@ pub(crate) async fn deleting(store: Store) {
     assert_eq!(all_keys(&store, "").await, left);
 }
 
-pub(crate) async fn copying(store: Store) {
+pub async fn deleting_more_than_a_request_holds(store: Store) {
+    let keys: Vec<String> = (0..1100).map(|n| format!("many/{n}")).collect();
+    stream::iter(&keys).for_each_concurrent(16, |key| put(&store, key, "").map(drop)).await;
+    put(&store, "kept", "").await;
+    store.delete_many(&bucket(), &keys).await.unwrap();
+    assert_eq!(all_keys(&store, "").await, ["kept"]);
+}
+
+pub async fn copying(store: Store) {
     let bytes = pattern(1_500_000);
     let options = PutOptions {
         content_type: Some("text/plain".to_owned()),
@@ -43,7 +52,7 @@ pub(crate) async fn copying(store: Store) {
     assert!(read(&store, "to/here", None).await.unwrap() == bytes);
 }
 
-pub(crate) async fn copying_onto_itself(store: Store) {
+pub async fn copying_onto_itself(store: Store) {
     put(&store, "k", "same").await;
     assert!(store.copy(&bucket(), "k", "k").await.unwrap());
     assert_eq!(text(&store, "k").await.as_deref(), Some("same"));

@@ -11,7 +11,7 @@ const LIMIT: usize = 10_000;
 /// in byte order when keys do, because the keys that share a prefix are neighbours. The cursor is
 /// the last entry of the page before, and a page holds only entries after it: objects that come
 /// and go between pages neither repeat nor hide others.
-pub(crate) struct Page {
+pub struct Page {
     prefix: String,
     delimiter: Option<String>,
     cursor: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Page {
 
 /// What became of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Offer {
+pub enum Offer {
     /// It is on the page, or does not belong on it.
     Done,
     /// It, and every other key that starts with this, is on the page as this prefix.
@@ -36,7 +36,7 @@ impl Page {
     ///
     /// # Errors
     /// `InvalidArgument` for a limit of zero, with which a listing would never end.
-    pub(crate) fn new(listing: BlobListing) -> Result<Self> {
+    pub fn new(listing: BlobListing) -> Result<Self> {
         let limit = listing.limit.unwrap_or(DEFAULT_LIMIT).min(LIMIT);
         if limit == 0 {
             return Err(Error::new(ErrorKind::InvalidArgument, "The limit of a listing is at least 1"));
@@ -52,12 +52,12 @@ impl Page {
     }
 
     /// Whether `key`, or the prefix that it folds into, is an entry that this page still lacks.
-    pub(crate) fn wants(&self, key: &str) -> bool {
+    pub fn wants(&self, key: &str) -> bool {
         key.starts_with(&self.prefix) && self.lacks(self.entry(key))
     }
 
     /// Whether any key that starts with `start` may be an entry that this page still lacks.
-    pub(crate) fn wants_below(&self, start: &str) -> bool {
+    pub fn wants_below(&self, start: &str) -> bool {
         if !start.starts_with(&self.prefix) {
             return self.prefix.starts_with(start);
         }
@@ -70,11 +70,7 @@ impl Page {
 
     /// Takes the next key. `meta` is called only when the object itself goes on the page; where it
     /// gives `None`, the object has gone meanwhile.
-    pub(crate) fn offer(
-        &mut self,
-        key: &str,
-        meta: impl FnOnce() -> Result<Option<BlobMeta>>,
-    ) -> Result<Offer> {
+    pub fn offer(&mut self, key: &str, meta: impl FnOnce() -> Result<Option<BlobMeta>>) -> Result<Offer> {
         if !self.wants(key) {
             return Ok(Offer::Done);
         }
@@ -94,7 +90,7 @@ impl Page {
     }
 
     /// The page.
-    pub(crate) fn finish(self) -> BlobPage {
+    pub fn finish(self) -> BlobPage {
         self.page
     }
 

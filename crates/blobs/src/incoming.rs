@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use tandem_contract::{BlobBody, BlobStream, Error, ErrorKind, Result};
 
 /// The pieces of a body in order.
-pub(crate) struct Incoming {
+pub struct Incoming {
     stream: BlobStream,
     declared: Option<u64>,
     received: u64,
@@ -13,7 +13,7 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// Starts reading `body`.
-    pub(crate) fn new(body: BlobBody) -> Self {
+    pub fn new(body: BlobBody) -> Self {
         match body {
             BlobBody::Bytes(bytes) => {
                 let declared = Some(bytes.len() as u64);
@@ -25,12 +25,12 @@ impl Incoming {
     }
 
     /// The length that was declared.
-    pub(crate) const fn declared(&self) -> Option<u64> {
+    pub const fn declared(&self) -> Option<u64> {
         self.declared
     }
 
     /// The next piece that is not empty; `None` once the body ended with the length declared.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let Some(piece) = self.stream.next().await.transpose()? else {
                 return match self.declared {

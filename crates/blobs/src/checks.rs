@@ -15,7 +15,7 @@ const METADATA_LIMIT: usize = 2048;
 const CONTENT_TYPE_LIMIT: usize = 512;
 
 /// Checks a key: 1 to 1024 bytes, no NUL.
-pub(crate) fn key(key: &str) -> Result<()> {
+pub fn key(key: &str) -> Result<()> {
     let fault = if key.is_empty() {
         "is empty".to_owned()
     } else if key.len() > KEY_LIMIT {
@@ -31,16 +31,16 @@ pub(crate) fn key(key: &str) -> Result<()> {
 
 /// What is kept with an object, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Description {
+pub struct Description {
     /// Never empty.
-    pub(crate) content_type: String,
+    pub content_type: String,
     /// Names in lower case.
-    pub(crate) metadata: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Checks content type and metadata, both of which become HTTP headers sooner or later, and
 /// fills in the default.
-pub(crate) fn describe(options: &PutOptions) -> Result<Description> {
+pub fn describe(options: &PutOptions) -> Result<Description> {
     let content_type = match options.content_type.as_deref().map(str::trim) {
         None | Some("") => DEFAULT_CONTENT_TYPE,
         Some(given) if given.len() <= CONTENT_TYPE_LIMIT && given.bytes().all(is_visible) => given,
@@ -71,7 +71,7 @@ pub(crate) fn describe(options: &PutOptions) -> Result<Description> {
 }
 
 /// The error of a write whose condition does not hold.
-pub(crate) fn conflict(condition: &Condition) -> Error {
+pub fn conflict(condition: &Condition) -> Error {
     let message = match condition {
         Condition::Absent => "The object was not written: the key is taken",
         _ => "The object was not written: it is not the version that was expected",

@@ -1,14 +1,12 @@
 //! Ranges, streams, and reads while others write.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future};
 use tandem_contract::{BlobBody, BlobRange, ErrorKind, PutOptions};
 
 use super::cases::{Store, bucket, kind, pattern, put, read};
 
-pub(crate) async fn ranges(store: Store) {
+pub async fn ranges(store: Store) {
     let bytes = pattern(700_000);
     store.put(&bucket(), "k", BlobBody::Bytes(bytes.clone()), PutOptions::default()).await.unwrap();
     for (range, expected) in [
@@ -26,7 +24,7 @@ pub(crate) async fn ranges(store: Store) {
     }
 }
 
-pub(crate) async fn bad_ranges_are_refused(store: Store) {
+pub async fn bad_ranges_are_refused(store: Store) {
     put(&store, "k", "0123456789").await;
     put(&store, "empty", "").await;
     for (key, range) in [
@@ -46,7 +44,7 @@ pub(crate) async fn bad_ranges_are_refused(store: Store) {
     }
 }
 
-pub(crate) async fn reads_come_in_pieces(store: Store) {
+pub async fn reads_come_in_pieces(store: Store) {
     store.put(&bucket(), "k", BlobBody::Bytes(pattern(3_000_000)), PutOptions::default()).await.unwrap();
     let mut found = store.get(&bucket(), "k", None).await.unwrap().unwrap();
     while let Some(piece) = found.stream.next().await {
@@ -54,7 +52,7 @@ pub(crate) async fn reads_come_in_pieces(store: Store) {
     }
 }
 
-pub(crate) async fn a_read_keeps_its_version(store: Store) {
+pub async fn a_read_keeps_its_version(store: Store) {
     let old = pattern(2_000_000);
     store.put(&bucket(), "k", BlobBody::Bytes(old.clone()), PutOptions::default()).await.unwrap();
     let mut replaced = store.get(&bucket(), "k", None).await.unwrap().unwrap();
@@ -68,9 +66,9 @@ pub(crate) async fn a_read_keeps_its_version(store: Store) {
     assert!(whole.concat() == old);
 }
 
-pub(crate) async fn concurrent_writes_are_whole(store: Store) {
+pub async fn concurrent_writes_are_whole(store: Store) {
     let writers = (0..4u8).map(|n| {
-        let store = Arc::clone(&store);
+        let store = store.clone();
         tokio::spawn(async move {
             for round in 0..20u8 {
                 let bytes = Bytes::from(vec![n * 20 + round; 300_000]);

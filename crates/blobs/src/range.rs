@@ -8,7 +8,7 @@ use tandem_contract::{BlobRange, Error, ErrorKind, Result};
 ///
 /// # Errors
 /// `InvalidArgument` when it holds none of them, as RFC 9110 §14.1.2 calls it: unsatisfiable.
-pub(crate) fn resolve(range: Option<BlobRange>, size: u64) -> Result<Range<u64>> {
+pub fn resolve(range: Option<BlobRange>, size: u64) -> Result<Range<u64>> {
     let bytes = match range {
         None => return Ok(0..size),
         Some(BlobRange::Bounded { start, end }) => start..end.min(size),

@@ -1,0 +1,5 @@
+//! The store on real servers, and on one that answers as a test says.
+#![cfg(test)]
+
+mod behavior;
+mod servers;

@@ -1,0 +1,90 @@
+//! The servers that this machine offers, from `TANDEM_TEST_S3`: a JSON array of objects.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tandem_contract::{BackendFactory, BlobStore, OpenContext, Result, SystemClock, SystemEntropy};
+use tandem_store_s3::S3Factory;
+
+/// An S3 server.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+}
+
+impl Server {
+    /// The settings that reach it.
+    pub(crate) fn settings(&self) -> Value {
+        json!({
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "create_buckets": true,
+        })
+    }
+
+    /// Whether it decides conditions. Those that are known not to are named: any other that ignores
+    /// them fails.
+    pub(crate) fn decides_conditions(&self) -> bool {
+        self.name != "juicefs"
+    }
+
+    /// Whether it holds `d` beside `d/x`.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.name != "juicefs"
+    }
+}
+
+/// The servers, or none when the variable is not set and need not be.
+pub(crate) fn all() -> Vec<Server> {
+    match std::env::var("TANDEM_TEST_S3") {
+        Ok(text) => serde_json::from_str(&text).expect("TANDEM_TEST_S3 is a JSON array of servers"),
+        Err(_) => {
+            assert!(
+                std::env::var_os("TANDEM_REQUIRE_ALL").is_none(),
+                "TANDEM_TEST_S3 is not set: no S3 server to test on"
+            );
+            eprintln!("NOT TESTED: no S3 server, TANDEM_TEST_S3 is not set");
+            Vec::new()
+        }
+    }
+}
+
+/// The server of that name.
+pub(crate) fn named(name: &str) -> Option<Server> {
+    let all = all();
+    let found = all.iter().find(|server| server.name == name).cloned();
+    if found.is_none() && !all.is_empty() {
+        eprintln!("NOT TESTED: TANDEM_TEST_S3 names no {name}");
+        assert!(std::env::var_os("TANDEM_REQUIRE_ALL").is_none(), "TANDEM_TEST_S3 names no {name}");
+    }
+    found
+}
+
+pub(crate) fn context() -> OpenContext {
+    OpenContext {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        base: Path::new(".").to_owned(),
+    }
+}
+
+/// Opens the store with `settings`.
+pub(crate) async fn open(settings: Value) -> Result<Arc<dyn BlobStore>> {
+    S3Factory::open(serde_json::from_value(settings).expect("settings"), context()).await
+}
+
+/// What no other bucket of this server begins with.
+pub(crate) fn fresh_prefix() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
+    format!("t{:x}-{}-", since.as_micros(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
