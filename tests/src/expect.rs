@@ -10,8 +10,9 @@ use crate::client::Answer;
 use crate::template::Names;
 
 /// Codes with the status that each has.
-const STATUSES: [(&str, u16); 24] = [
+const STATUSES: [(&str, u16); 25] = [
     ("INVALID_TOKEN", 401),
+    ("TOO_MANY_REQUESTS", 429),
     ("FUNCTION_NOT_FOUND", 404),
     ("METHOD_NOT_ALLOWED", 405),
     ("FUNCTION_NOT_COMPILED", 400),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::backend::unique_name;
 use crate::binary;
 use crate::combination::Combination;
 
@@ -26,24 +27,34 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it answers.
+    /// Starts a server with data of its own and waits until it answers.
     ///
     /// # Errors
     /// Why it does not, with what it printed.
     pub fn start(combination: &Combination, extra: &BTreeMap<String, String>) -> Result<Self, String> {
+        Self::start_beside(combination, extra, &unique_name())
+    }
+
+    /// Starts a server that shares what is on other servers (databases, buckets) with those of the
+    /// same `shared_name`, and waits until it answers. Files are its own.
+    ///
+    /// # Errors
+    /// Why it does not, with what it printed.
+    pub fn start_beside(
+        combination: &Combination,
+        extra: &BTreeMap<String, String>,
+        shared_name: &str,
+    ) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let data = folder.path().join("data");
         let mut settings = combination.settings();
-        settings.push(("functions.sqlite.path".into(), data.join("tandem.db").display().to_string()));
-        settings.push(("documents.sqlite.path".into(), data.join("tandem.db").display().to_string()));
-        settings.push(("storage.local.root".into(), data.join("objects").display().to_string()));
-        settings.retain(|(key, _)| {
-            // A section may be given only to the backend that was chosen for it.
-            let chosen = |section: &str, backend: &str| {
-                !key.starts_with(&format!("{section}.{backend}.")) || is_chosen(combination, section, backend)
-            };
-            chosen("functions", "sqlite") && chosen("documents", "sqlite") && chosen("storage", "local")
-        });
+        for (section, place) in [
+            ("functions", &combination.functions),
+            ("documents", &combination.documents),
+            ("storage", &combination.blobs),
+        ] {
+            settings.extend(place.apart(section, shared_name, &data));
+        }
         settings.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
         let mut server = Self { child: None, folder, port: free_port()?, settings };
         server.spawn()?;
@@ -145,15 +156,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn is_chosen(combination: &Combination, section: &str, backend: &str) -> bool {
-    let chosen = match section {
-        "functions" => combination.functions,
-        "documents" => combination.documents,
-        _ => combination.blobs,
-    };
-    chosen == backend
 }
 
 fn free_port() -> Result<u16, String> {

@@ -1,6 +1,6 @@
 //! What a server has to survive that a single request cannot show: kills, floods, large uploads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -13,9 +13,11 @@ use tandem_tests::expect;
 use tandem_tests::server::Server;
 use tandem_tests::template::Names;
 
-fn start() -> Server {
-    let combination = Combination::all().into_iter().next().expect("there is a combination");
-    Server::start(&combination, &BTreeMap::new()).expect("the server starts")
+/// A server of each engine, one after the other.
+fn servers() -> impl Iterator<Item = Server> {
+    let mut engines = BTreeSet::new();
+    let each = Combination::all().iter().filter(move |combination| engines.insert(combination.engine));
+    each.map(|combination| Server::start(combination, &BTreeMap::new()).expect("the server starts"))
 }
 
 async fn invoke(client: &Client, name: &str) -> Result<Answer, String> {
@@ -28,85 +30,89 @@ async fn publish(client: &Client, name: &str, source: &str) -> Result<Answer, St
 
 #[tokio::test]
 async fn kill_9_during_publish_leaves_the_old_version_or_the_new() {
-    let mut server = start();
-    for round in 0..6_u64 {
-        let client = Client::new(server.url());
-        let name = format!("killed-{round}");
-        let publishing = {
-            let name = name.clone();
-            tokio::spawn(async move {
-                let mut acknowledged = 0_u64;
-                loop {
-                    let source = format!("export default () => {}", acknowledged + 1);
-                    match publish(&client, &name, &source).await {
-                        Ok(answer) if answer.status < 300 => acknowledged += 1,
-                        _ => return acknowledged,
+    for mut server in servers() {
+        for round in 0..6_u64 {
+            let client = Client::new(server.url());
+            let name = format!("killed-{round}");
+            let publishing = {
+                let name = name.clone();
+                tokio::spawn(async move {
+                    let mut acknowledged = 0_u64;
+                    loop {
+                        let source = format!("export default () => {}", acknowledged + 1);
+                        match publish(&client, &name, &source).await {
+                            Ok(answer) if answer.status < 300 => acknowledged += 1,
+                            _ => return acknowledged,
+                        }
                     }
-                }
-            })
-        };
-        tokio::time::sleep(Duration::from_millis(60 + 37 * round)).await;
-        server.kill();
-        let acknowledged = publishing.await.expect("no task panics");
-        server.spawn().expect("the server starts again");
-        let answer = invoke(&Client::new(server.url()), &name).await.expect("there is an answer");
-        let found: u64 = answer.text().parse().unwrap_or(0);
-        assert!(
-            found == acknowledged || found == acknowledged + 1,
-            "{acknowledged} versions were acknowledged, {found} is served: {}",
-            answer.text()
-        );
+                })
+            };
+            tokio::time::sleep(Duration::from_millis(60 + 37 * round)).await;
+            server.kill();
+            let acknowledged = publishing.await.expect("no task panics");
+            server.spawn().expect("the server starts again");
+            let answer = invoke(&Client::new(server.url()), &name).await.expect("there is an answer");
+            let found: u64 = answer.text().parse().unwrap_or(0);
+            assert!(
+                found == acknowledged || found == acknowledged + 1,
+                "{acknowledged} versions were acknowledged, {found} is served: {}",
+                answer.text()
+            );
+        }
     }
 }
 
 #[tokio::test]
 async fn sigterm_lets_invocations_finish_and_takes_no_new_ones() {
-    let mut server = start();
-    let client = Client::new(server.url());
-    let source = "export default () => new Promise((r) => setTimeout(r, 800, 'finished'))";
-    publish(&client, "slow", source).await.expect("it is published");
-    let running = tokio::spawn({
-        let client = client.clone();
-        async move { invoke(&client, "slow").await }
-    });
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let ended = tokio::task::spawn_blocking(move || server.terminate(Duration::from_secs(10)));
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    if let Ok(refused) = invoke(&client, "slow").await {
-        let expected = Expected { code: Some("SHUTTING_DOWN".into()), ..Expected::default() };
-        expect::check(&expected, &refused, &Names::default()).expect("a new call is refused");
-        assert!(refused.headers.contains_key("retry-after"));
+    for mut server in servers() {
+        let client = Client::new(server.url());
+        let source = "export default () => new Promise((r) => setTimeout(r, 800, 'finished'))";
+        publish(&client, "slow", source).await.expect("it is published");
+        let running = tokio::spawn({
+            let client = client.clone();
+            async move { invoke(&client, "slow").await }
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let ended = tokio::task::spawn_blocking(move || server.terminate(Duration::from_secs(10)));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if let Ok(refused) = invoke(&client, "slow").await {
+            let expected = Expected { code: Some("SHUTTING_DOWN".into()), ..Expected::default() };
+            expect::check(&expected, &refused, &Names::default()).expect("a new call is refused");
+            assert!(refused.headers.contains_key("retry-after"));
+        }
+        let answer = running.await.expect("no task panics").expect("the call is answered");
+        assert_eq!(answer.text(), "\"finished\"");
+        let status = ended.await.expect("no task panics").expect("the server ends in time");
+        assert!(status.success(), "the server ended with {status}");
     }
-    let answer = running.await.expect("no task panics").expect("the call is answered");
-    assert_eq!(answer.text(), "\"finished\"");
-    let status = ended.await.expect("no task panics").expect("the server ends in time");
-    assert!(status.success(), "the server ended with {status}");
 }
 
 #[test]
 fn floods_of_headers_and_garbage_are_refused() {
-    let server = start();
-    let send = |bytes: &[u8]| -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server accepts");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
-        // The server may close while this still writes.
-        let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    };
-    let many: String = (0..5000).map(|n| format!("x-flood-{n}: value\r\n")).collect();
-    let large = format!("x-flood: {}\r\n", "y".repeat(4 << 20));
-    for headers in [many, large] {
-        let answer = send(format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes());
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    for server in servers() {
+        let send = |bytes: &[u8]| -> String {
+            let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server accepts");
+            stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+            // The server may close while this still writes.
+            let _ = stream.write_all(bytes);
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let many: String = (0..5000).map(|n| format!("x-flood-{n}: value\r\n")).collect();
+        let large = format!("x-flood: {}\r\n", "y".repeat(4 << 20));
+        for headers in [many, large] {
+            let answer = send(format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n").as_bytes());
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        }
+        for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET / HTTP/9.9\r\n\r\n", b"\0\0\0\0\r\n\r\n"]
+        {
+            let answer = send(garbage);
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+        }
+        let healthy = send(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        assert!(healthy.starts_with("HTTP/1.1 200"), "{healthy}");
     }
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET / HTTP/9.9\r\n\r\n", b"\0\0\0\0\r\n\r\n"] {
-        let answer = send(garbage);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
-    }
-    let healthy = send(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-    assert!(healthy.starts_with("HTTP/1.1 200"), "{healthy}");
 }
 
 /// Resident memory of a process at its highest, in KiB.
@@ -121,25 +127,25 @@ async fn an_upload_of_a_gibibyte_streams() {
     const PIECE: usize = 1 << 20;
     const PIECES: usize = 1024;
     const MOST_KIB: u64 = 32 << 10;
-    let server = start();
-    let client = Client::new(server.url());
-    let source =
-        "import cloud from '@tandem/cloud'; export default () => cloud.storage.bucket().getUploadUrl('big')";
-    publish(&client, "sign", source).await.expect("it is published");
-    let url = invoke(&client, "sign").await.and_then(|answer| answer.json()).expect("there is a URL");
-    let url = url.as_str().expect("the URL is a text").to_owned();
-    let pid = server.pid().expect("the server runs");
-    let before = peak(pid);
-    let piece = bytes::Bytes::from(vec![7_u8; PIECE]);
-    let body = stream::iter(std::iter::repeat_n(piece, PIECES).map(Ok::<_, std::io::Error>));
-    let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client can be made");
-    let request =
-        http.put(url).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
-    let response = request.send().await.expect("there is an answer");
-    assert!(response.status().is_success(), "{}", response.status());
-    let grown = peak(pid) - before;
-    assert!(grown <= MOST_KIB, "the process grew by {grown} KiB");
-    let step = Step { path: Some("/readyz".into()), method: Some("GET".into()), ..Step::default() };
-    let ready = client.step(&step, &Names::default()).await.expect("there is an answer");
-    assert_eq!(ready.status, 200);
+    for server in servers() {
+        let client = Client::new(server.url());
+        let source = "import cloud from '@tandem/cloud'; export default () => cloud.storage.bucket().getUploadUrl('big')";
+        publish(&client, "sign", source).await.expect("it is published");
+        let url = invoke(&client, "sign").await.and_then(|answer| answer.json()).expect("there is a URL");
+        let url = url.as_str().expect("the URL is a text").to_owned();
+        let pid = server.pid().expect("the server runs");
+        let before = peak(pid);
+        let piece = bytes::Bytes::from(vec![7_u8; PIECE]);
+        let body = stream::iter(std::iter::repeat_n(piece, PIECES).map(Ok::<_, std::io::Error>));
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client can be made");
+        let request =
+            http.put(url).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
+        let response = request.send().await.expect("there is an answer");
+        assert!(response.status().is_success(), "{}", response.status());
+        let grown = peak(pid) - before;
+        assert!(grown <= MOST_KIB, "the process grew by {grown} KiB");
+        let step = Step { path: Some("/readyz".into()), method: Some("GET".into()), ..Step::default() };
+        let ready = client.step(&step, &Names::default()).await.expect("there is an answer");
+        assert_eq!(ready.status, 200);
+    }
 }

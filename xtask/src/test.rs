@@ -3,8 +3,9 @@ use std::process::Stdio;
 
 use clap::Args;
 
-use crate::process;
-use crate::process::cargo;
+use crate::process::{self, cargo};
+use crate::services::{self, Install};
+use crate::v8;
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -14,15 +15,31 @@ pub(crate) struct TestArgs {
 }
 
 /// Builds the binary first: the conformance suite starts it. In CI every backend must be reachable.
+/// V8 is part of everything whenever its archive can be had.
 pub(crate) fn run(args: &TestArgs) -> Result<(), String> {
     let in_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-    process::run(&mut cargo(&["build", "--locked", "--bin", "tandem"]))?;
+    let servers = Servers::for_tests(in_ci)?;
+    let v8 = v8::for_tests(in_ci)?;
+    let everything = !args.rest.iter().any(|arg| arg == "-p" || arg == "--package");
+    let mut selection = vec!["--locked"];
+    if everything {
+        // The same features for the binary as for the tests, or everything would be built twice.
+        selection.push("--workspace");
+        selection.extend(if v8 { ["--features", "tandem-runtime/v8"] } else { ["--exclude", v8::CRATE] });
+        process::run(cargo(&["test", "--no-run"]).args(&selection))?;
+    } else {
+        let features: &[&str] = if v8 { &["--features", "v8"] } else { &[] };
+        process::run(cargo(&["build", "--locked", "--bin", "tandem"]).args(features))?;
+    }
 
-    let mut test = cargo(&["test", "--locked", "--no-fail-fast"]);
-    if !args.rest.iter().any(|arg| arg == "-p" || arg == "--package") {
-        test.arg("--workspace");
+    let mut test = cargo(&["test", "--no-fail-fast"]);
+    test.args(&selection);
+    test.env("TANDEM_BIN", process::target().join("debug").join("tandem"));
+    if v8 {
+        test.env("TANDEM_FEATURES", "v8");
     }
     test.args(&args.rest).stdout(Stdio::piped());
+    test.envs(servers.variables.iter().map(|(name, value)| (name, value)));
     if in_ci {
         test.env("TANDEM_REQUIRE_ALL", "1");
     }
@@ -39,6 +56,41 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), String> {
         totals.binaries, totals.passed, totals.failed, totals.ignored
     );
     if status.success() { Ok(()) } else { Err("tests failed".to_owned()) }
+}
+
+/// The servers that the tests may use, stopped afterwards if they were started for them.
+struct Servers {
+    variables: Vec<(String, String)>,
+    started_here: bool,
+}
+
+impl Servers {
+    /// In CI every server is started; elsewhere those that run are used, since nobody wants servers
+    /// installed behind their back.
+    fn for_tests(in_ci: bool) -> Result<Self, String> {
+        let running = services::of_running();
+        if !in_ci {
+            return Ok(Self { variables: running, started_here: false });
+        }
+        let mut servers = Self { variables: running, started_here: false };
+        servers.started_here = servers.variables.is_empty();
+        servers.variables = services::up(Install::Allowed)?;
+        Ok(servers)
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if self.started_here {
+            stop();
+        }
+    }
+}
+
+fn stop() {
+    if let Err(error) = services::down() {
+        eprintln!("xtask: {error}");
+    }
 }
 
 /// What the `test result:` lines add up to.
