@@ -66,6 +66,10 @@ impl Host for CloudHost {
         }
     }
 
+    fn is_relay(&self, op: OpId) -> bool {
+        usize::try_from(op).ok().and_then(|op| self.specs.get(op)).is_some_and(|op| op.name == ops::RELAY)
+    }
+
     fn call(
         &self,
         invocation: &Arc<Invocation>,

@@ -74,6 +74,14 @@ pub trait Host: Send + Sync + 'static {
         op: OpId,
         args: HostArgs,
     ) -> BoxFuture<'static, Result<HostValue>>;
+
+    /// Whether the future of an asynchronous operation does next to nothing but wait for another
+    /// isolate: it is then polled on the threads of isolates, which saves a way through the
+    /// async runtime each time one wakes another.
+    fn is_relay(&self, op: OpId) -> bool {
+        let _ = op;
+        false
+    }
 }
 
 /// Runs another function on behalf of a function.

@@ -16,6 +16,7 @@ use crate::in_flight::InFlight;
 use crate::isolate::LOCAL_OPS;
 use crate::mailbox::Event;
 use crate::pool::Releases;
+use crate::relay::Relay;
 use crate::reply_stream::{self, ReplyStream};
 
 /// What an isolate reaches while its code runs: the host, timers, and the way to answer. Belongs
@@ -103,6 +104,10 @@ impl Driver {
                 let _guard = self.tokio.enter();
                 self.host.call(&invocation, op, args)
             };
+            if self.host.is_relay(op) {
+                Relay::start(slot, call, future, handle, self.tokio.clone());
+                return Ok(call);
+            }
             self.tokio.spawn(async move {
                 let result = future.await;
                 handle.mailbox.push(Event::Settle { slot, call, result });

@@ -35,6 +35,9 @@ pub trait Isolate {
     /// Drops what it holds for an invocation that was stopped.
     fn forget(&mut self, slot: u32);
 
+    /// Gives back what it only needs while it runs: nothing has happened for a while.
+    fn rest(&mut self) {}
+
     /// Whether it went over its memory limit and has to go.
     fn is_exhausted(&self) -> bool;
 }

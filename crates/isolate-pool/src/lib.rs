@@ -23,6 +23,7 @@ mod placement;
 mod pool;
 mod processor_time;
 mod queue;
+mod relay;
 mod reply_stream;
 mod thread;
 mod watchdog;

@@ -96,6 +96,7 @@ impl<F: IsolateFactory> Shared<F> {
 
     /// Takes an isolate that ended or was given up out of the pool.
     pub(crate) fn forget(&self, handle: &Arc<Handle>) {
+        drop(handle.mailbox.close());
         {
             let mut state = self.state.lock();
             if let Some(index) = state.resident.iter().position(|(_, other)| Arc::ptr_eq(other, handle)) {
@@ -148,8 +149,12 @@ impl<F: IsolateFactory> Shared<F> {
         if let Some(thread) = handle.thread.get() {
             processor_time::give_way(*thread);
         }
-        let left: Vec<_> = handle.table.lock().drain().map(|(_, in_flight)| in_flight).collect();
-        for in_flight in left {
+        let begun: Vec<_> = handle.table.lock().drain().map(|(_, in_flight)| in_flight).collect();
+        let queued = handle.mailbox.close().into_iter().filter_map(|event| match event {
+            Event::Start(in_flight) => Some(in_flight),
+            _ => None,
+        });
+        for in_flight in begun.into_iter().chain(queued) {
             Counters::subtract(&self.counters.in_flight);
             in_flight.stop(Error::new(
                 ErrorKind::CpuLimit,

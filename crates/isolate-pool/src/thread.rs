@@ -11,6 +11,9 @@ use crate::isolate::{Isolate, IsolateFactory};
 use crate::mailbox::Event;
 use crate::processor_time;
 
+/// How long an isolate waits before it gives back what it only needs while it runs.
+const REST_AFTER: Duration = Duration::from_millis(250);
+
 /// How an isolate's life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -62,9 +65,20 @@ struct Loop<'a, I> {
 impl<I: Isolate> Loop<'_, I> {
     fn run(mut self) -> End {
         let mut events = VecDeque::new();
+        // Waiting uses no processor time to speak of: one reading an event suffices.
+        let mut clock = processor_time::of_this_thread();
+        let mut rested = false;
         while !self.handle.is_finished() {
-            self.handle.mailbox.take(&mut events, self.driver.next_timer());
-            let mut clock = processor_time::of_this_thread();
+            let timer = self.driver.next_timer();
+            let rest = (!rested).then(|| Instant::now() + REST_AFTER);
+            self.handle.mailbox.take(&mut events, timer.into_iter().chain(rest).min());
+            if !events.is_empty() {
+                rested = false;
+            } else if rest.is_some_and(|rest| rest <= Instant::now()) {
+                self.isolate.rest();
+                clock = processor_time::of_this_thread();
+                rested = true;
+            }
             while let Some(event) = events.pop_front() {
                 clock = self.process(event, clock);
                 if self.handle.is_condemned() {
@@ -97,6 +111,7 @@ impl<I: Isolate> Loop<'_, I> {
             Event::Load(_) | Event::Wake => 0,
             Event::Start(in_flight) => in_flight.slot,
             Event::Settle { slot, .. } | Event::Stop(slot) => *slot,
+            Event::Relay(turn) => turn.slot(),
         };
         let charged = match &event {
             Event::Start(in_flight) => Some(Arc::clone(in_flight)),
@@ -135,6 +150,11 @@ impl<I: Isolate> Loop<'_, I> {
             Event::Settle { slot, call, result } => {
                 if self.driver.in_flight(slot).is_some_and(|in_flight| !in_flight.is_stopped()) {
                     self.isolate.settle(slot, call, result);
+                }
+            }
+            Event::Relay(turn) => {
+                if let Some(answer) = turn.take() {
+                    self.dispatch(answer);
                 }
             }
             Event::Stop(slot) => {

@@ -17,8 +17,10 @@ use super::{Op, async_op};
 use crate::cloud::Cloud;
 use crate::resources::held;
 
+pub(super) const CALL: &str = "invoke.call";
+
 pub(super) const OPS: &[Op] = &[
-    async_op!("invoke.call", call),
+    async_op!(CALL, call),
     Op::sync("invoke.responseHead", response_head),
     Op::sync("invoke.responseBody", response_body),
 ];

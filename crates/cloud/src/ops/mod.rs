@@ -34,6 +34,9 @@ const TABLES: &[&[Op]] = &[
     web::url::OPS,
 ];
 
+/// The operation that waits for other isolates and does nothing else; see [`tandem_contract::Host::is_relay`].
+pub(crate) const RELAY: &str = invoke::CALL;
+
 /// An operation that scripts call by name.
 #[derive(Clone, Copy)]
 pub(crate) struct Op {
@@ -76,7 +79,7 @@ impl Op {
 
 /// `async_op!("area.verb", run)` for `async fn run(Arc<Cloud>, Arc<Invocation>, HostArgs) -> Result<HostValue>`.
 macro_rules! async_op {
-    ($name:literal, $run:path) => {
+    ($name:expr, $run:path) => {
         $crate::ops::Op::future($name, |cloud, invocation, args| {
             Box::pin(async move {
                 let request_id = std::sync::Arc::clone(&invocation.input.request_id);
