@@ -30,7 +30,7 @@ function define(name, value) {
 function defineLazy(name, load) {
   ReflectDefineProperty(globalThis, name, {
     get() {
-      const value = load();
+      const value = load(name);
       define(name, value);
       return value;
     },
@@ -45,8 +45,11 @@ function defineLazy(name, load) {
 const timers = require("./timers.js");
 for (const name of ["setTimeout", "setInterval", "clearTimeout", "clearInterval"]) define(name, timers[name]);
 
-const globals = require("./globals.js");
-for (const name of Object.keys(globals)) defineLazy(name, globals[name]);
+const { FILES, load } = require("./globals.js");
+const names = Object.keys(FILES);
+// An engine may have lazy globals that cost less.
+if (host.defineLazy !== undefined) host.defineLazy(names, load);
+else for (const name of names) defineLazy(name, load);
 
 require("./no-eval.js");
 

@@ -4,11 +4,12 @@ const { Error, Promise, PromisePrototypeThen, RangeError, WeakMap, WeakMapProtot
 const context = require("./context.js");
 
 const ids = { __proto__: null };
-for (let id = 0; id < host.ops.length; id++) ids[host.ops[id]] = id;
+// An engine that finds operations by name has no list of them.
+if (host.op === undefined) for (let id = 0; id < host.ops.length; id++) ids[host.ops[id]] = id;
 
 /** The id of the operation called `name`. */
 function op(name) {
-  const id = ids[name];
+  const id = host.op === undefined ? ids[name] : host.op(name);
   if (id === undefined) throw new RangeError(`No operation is called ${name}`);
   return id;
 }

@@ -5,11 +5,15 @@ const {
   StringPrototypeIncludes, SymbolToStringTag,
 } = require("./primordials.js");
 const { op, sync } = require("./call.js");
+const context = require("./context.js");
 
 const LOG = op("console.log");
 const WARN = op("console.warn");
 const ERROR = op("console.error");
 const DEBUG = op("console.debug");
+
+/** The levels by number; the engine has the same numbers. */
+const LEVELS = [LOG, WARN, ERROR, DEBUG];
 
 /** Values met before the quick way is given up: it must stay quick on structures that share parts. */
 const BUDGET = 10000;
@@ -81,6 +85,12 @@ function format(args) {
   return line;
 }
 
+/** Prints `args` at one of the levels above. An engine may take a line of plain values as it is. */
+function print(level, args) {
+  if (host.print !== undefined && host.print(level, context.get().id, args)) return;
+  sync(LEVELS[level], format(args));
+}
+
 const counts = { __proto__: null };
 const timers = { __proto__: null };
 
@@ -93,19 +103,19 @@ function elapsed(label) {
 
 const console = {
   log(...args) {
-    sync(LOG, format(args));
+    print(0, args);
   },
   info(...args) {
-    sync(LOG, format(args));
+    print(0, args);
   },
   warn(...args) {
-    sync(WARN, format(args));
+    print(1, args);
   },
   error(...args) {
-    sync(ERROR, format(args));
+    print(2, args);
   },
   debug(...args) {
-    sync(DEBUG, format(args));
+    print(3, args);
   },
   trace(...args) {
     const line = format(args);

@@ -1,7 +1,8 @@
 // What the engine calls: start an invocation, settle what it waits for, forget it.
 
 const {
-  ArrayBufferIsView, ArrayBufferPrototypeGetByteLength, JSONStringify, Promise, PromisePrototypeThen, TypeError, Uint8Array,
+  ArrayBufferIsView, ArrayBufferPrototypeGetByteLength, ArrayPrototype, JSONStringify, ObjectPrototype, Promise, PromisePrototypeThen,
+  ReflectGetPrototypeOf, TypeError, Uint8Array,
   TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetSymbolToStringTag,
 } = require("./primordials.js");
 const context = require("./context.js");
@@ -48,10 +49,12 @@ async function run(invocation) {
 
 function reply(invocation, value) {
   if (typeof value === "object" && value !== null) {
-    const bytes = bytesOf(value);
+    const bytes = isCommon(value) ? undefined : bytesOf(value);
     if (bytes !== undefined) return finish(invocation, BYTES, undefined, bytes);
     const parts = modules.takeReply(value);
     if (parts !== undefined) return respond(invocation, parts);
+    // An engine may write plain values itself.
+    if (host.reply !== undefined && host.reply(invocation.id, value)) return void delete running[invocation.id];
   }
   let text;
   try {
@@ -65,6 +68,12 @@ function reply(invocation, value) {
 function finish({ id }, kind, text, bytes) {
   delete running[id];
   host.finish(id, kind, text, bytes);
+}
+
+/** Whether `value` is what most functions return: looking for bytes in it would cost an exception. */
+function isCommon(value) {
+  const prototype = ReflectGetPrototypeOf(value);
+  return prototype === ObjectPrototype || prototype === ArrayPrototype;
 }
 
 /** The bytes of a `Uint8Array` or an `ArrayBuffer`. */

@@ -26,18 +26,53 @@ function filesOf() {
   return files;
 }
 
-/** What costs something to make is made when it is first read. */
 function createContext() {
+  const head = sync(HEAD);
+  return head.whole ? wholeContext(head) : partialContext(head);
+}
+
+/** Most calls: a small body, which came with the head, no query and no file. */
+function wholeContext({ method, path, requestId, hasBody, body: sent, headers }) {
+  const body = hasBody ? sent : undefined;
+  // Another function calls: there are no headers.
+  if (headers !== null && require.isLoaded("cloud.js")) {
+    return { method, path, requestId, body, query: {}, headers, files: [], cloud: require("./cloud.js") };
+  }
+  headers ??= UNREAD;
+  let cloud = UNREAD;
+  return {
+    method,
+    path,
+    requestId,
+    body,
+    query: {},
+    get headers() {
+      return headers === UNREAD ? (headers = sync(HEADERS)) : headers;
+    },
+    set headers(value) {
+      headers = value;
+    },
+    files: [],
+    get cloud() {
+      return cloud === UNREAD ? (cloud = require("./cloud.js")) : cloud;
+    },
+    set cloud(value) {
+      cloud = value;
+    },
+  };
+}
+
+/** What costs something to make is made when it is first read. */
+function partialContext({ method, path, requestId }) {
   let body = UNREAD;
   let query = UNREAD;
   let headers = UNREAD;
   let files = UNREAD;
   let cloud = UNREAD;
-  const head = sync(HEAD);
   return {
-    method: head.method,
-    path: head.path,
-    requestId: head.requestId,
+    method,
+    path,
+    requestId,
     get body() {
       return body === UNREAD ? (body = sync(BODY)) : body;
     },

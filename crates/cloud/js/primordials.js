@@ -60,7 +60,15 @@ function find(name) {
   throw new Error(`No intrinsic is called ${name}`);
 }
 
-const primordials = { __proto__: null };
-for (const name of host.primordials) primordials[name] = find(name);
+/** Every intrinsic that scripts ask for. An engine that captures them itself makes each when it is asked for. */
+function captured() {
+  if (host.capture !== undefined) {
+    host.capture(unnamed);
+    return new Proxy({ __proto__: null }, { __proto__: null, get: (target, name) => host.intrinsic(name) });
+  }
+  const primordials = { __proto__: null };
+  for (const name of host.primordials) primordials[name] = find(name);
+  return primordials;
+}
 
-module.exports = primordials;
+module.exports = captured();

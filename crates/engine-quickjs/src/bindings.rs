@@ -14,8 +14,11 @@ use tandem_isolate_pool::Driver;
 
 use crate::code_cache::Code;
 use crate::engine::Shared;
+use crate::intrinsics::{self, Intrinsics};
+use crate::json_write::Plain;
 use crate::memory::Usage;
 use crate::modules;
+use crate::shortcuts;
 use crate::values::{self, Context};
 
 /// What native functions need to know; the context's opaque pointer leads to it.
@@ -32,6 +35,10 @@ pub(crate) struct Bindings {
     pub(crate) rejections: RefCell<Vec<(u32, JSValue, JSValue)>>,
     /// `namespaceOf` of `entry.js`, owned; `undefined` until the isolate is complete.
     pub(crate) namespace_of: RefCell<JSValue>,
+    pub(crate) intrinsics: Intrinsics,
+    pub(crate) plain: Plain,
+    /// Where lines are put together.
+    pub(crate) scratch: RefCell<Vec<u8>>,
 }
 
 /// The bindings of a context.
@@ -61,6 +68,12 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"isCommonJs", modules::is_common_js),
     (c"requireModule", modules::require_module),
     (c"notFound", modules::not_found),
+    (c"op", shortcuts::op),
+    (c"print", shortcuts::print),
+    (c"reply", shortcuts::reply),
+    (c"defineLazy", shortcuts::define_lazy),
+    (c"capture", intrinsics::capture),
+    (c"intrinsic", intrinsics::intrinsic),
 ];
 
 /// Makes the `host` object.
@@ -85,10 +98,6 @@ pub(crate) unsafe fn host_object(context: Context) -> JSValue {
             qjs::JS_SetPropertyStr(context, host, name.as_ptr(), value);
         }
         let bindings = of(context);
-        let ops: Vec<&str> = bindings.driver.ops().map(|op| op.name).collect();
-        qjs::JS_SetPropertyStr(context, host, c"ops".as_ptr(), list(context, &ops));
-        let primordials = list(context, tandem_cloud::primordials());
-        qjs::JS_SetPropertyStr(context, host, c"primordials".as_ptr(), primordials);
         let interrupt = bindings.driver.interrupt();
         let cell = interrupt.running().as_ptr().cast::<u8>();
         let buffer = qjs::JS_NewArrayBuffer(context, cell, 4, 0, None, std::ptr::null_mut(), false);
@@ -102,18 +111,6 @@ pub(crate) unsafe fn host_object(context: Context) -> JSValue {
         qjs::JS_FreeValue(context, buffer);
         qjs::JS_SetPropertyStr(context, host, c"running".as_ptr(), array);
         host
-    }
-}
-
-unsafe fn list(context: Context, items: &[&str]) -> JSValue {
-    // SAFETY: `context` is alive by the caller's contract; the array takes over the values.
-    unsafe {
-        let array = qjs::JS_NewArray(context);
-        for (index, item) in items.iter().enumerate() {
-            let value = values::string(context, item);
-            qjs::JS_SetPropertyUint32(context, array, u32::try_from(index).unwrap_or(0), value);
-        }
-        array
     }
 }
 
@@ -131,12 +128,12 @@ impl Arguments {
         Self { context, values, count: usize::try_from(count).unwrap_or(0) }
     }
 
-    fn get(&self, index: usize) -> JSValue {
+    pub(crate) fn get(&self, index: usize) -> JSValue {
         // SAFETY: in bounds of what QuickJS passed.
         if index < self.count { unsafe { *self.values.add(index) } } else { qjs::JS_UNDEFINED }
     }
 
-    fn number(&self, index: usize) -> u32 {
+    pub(crate) fn number(&self, index: usize) -> u32 {
         let mut number = 0;
         // SAFETY: the context is alive during the call.
         let failed = unsafe { qjs::JS_ToInt32(self.context, &raw mut number, self.get(index)) } != 0;
@@ -220,7 +217,7 @@ unsafe extern "C" fn sleep(context: Context, _: JSValue, count: i32, values: *mu
 
 unsafe fn call_number(context: Context, call: Result<u32>) -> JSValue {
     match call {
-        Ok(call) => qjs::JS_NewFloat64(f64::from(call)),
+        Ok(call) => values::integer(call),
         // SAFETY: `context` is alive by the caller's contract.
         Err(error) => unsafe { values::throw(context, &error) },
     }

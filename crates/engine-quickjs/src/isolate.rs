@@ -11,8 +11,11 @@ use tandem_isolate_pool::{Driver, Isolate};
 
 use crate::bindings::{self, Bindings};
 use crate::engine::Shared;
+use crate::intrinsics::Intrinsics;
+use crate::json_write::Plain;
 use crate::memory::{CountingAllocator, Usage};
 use crate::modules::{NameResolver, ProgramLoader};
+use crate::stack;
 use crate::values;
 
 /// One QuickJS runtime with one context. Never leaves its thread.
@@ -53,6 +56,10 @@ impl QuickJsIsolate {
             loaded: RefCell::default(),
             rejections: RefCell::default(),
             namespace_of: RefCell::new(qjs::JS_UNDEFINED),
+            intrinsics: Intrinsics::default(),
+            // SAFETY: the context has just been made on this thread.
+            plain: unsafe { Plain::of(context.as_raw().as_ptr()) },
+            scratch: RefCell::default(),
         });
         let undefined = qjs::JS_UNDEFINED;
         let mut isolate = Self {
@@ -178,7 +185,7 @@ impl QuickJsIsolate {
                 // SAFETY: both values are owned by the list they came from.
                 unsafe {
                     qjs::JS_FreeValue(context, promise);
-                    let mut arguments = [slot_value(slot), reason];
+                    let mut arguments = [values::integer(slot), reason];
                     let result = values::call(context, self.unhandled, &mut arguments);
                     if qjs::JS_IsException(result) {
                         values::drop_exception(context);
@@ -199,7 +206,7 @@ impl Isolate for QuickJsIsolate {
     }
 
     fn start(&mut self, slot: u32) {
-        self.enter(self.start, &mut [slot_value(slot)]);
+        self.enter(self.start, &mut [values::integer(slot)]);
     }
 
     fn settle(&mut self, slot: u32, call: u32, result: Result<HostValue>) {
@@ -223,11 +230,17 @@ impl Isolate for QuickJsIsolate {
             }
         };
         let ok = qjs::JS_MKVAL(qjs::JS_TAG_BOOL, ok.into());
-        self.enter(self.settle, &mut [slot_value(slot), slot_value(call), ok, value, code]);
+        self.enter(self.settle, &mut [values::integer(slot), values::integer(call), ok, value, code]);
     }
 
     fn forget(&mut self, slot: u32) {
-        self.enter(self.forget, &mut [slot_value(slot)]);
+        self.enter(self.forget, &mut [values::integer(slot)]);
+    }
+
+    fn rest(&mut self) {
+        // SAFETY: the runtime is alive and runs nothing.
+        unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.raw())) };
+        stack::give_back();
     }
 
     fn is_exhausted(&self) -> bool {
@@ -245,6 +258,8 @@ impl Drop for QuickJsIsolate {
                 qjs::JS_FreeValue(context, value);
             }
             qjs::JS_FreeValue(context, self.bindings.namespace_of.replace(qjs::JS_UNDEFINED));
+            self.bindings.intrinsics.free(context);
+            self.bindings.plain.free(context);
             for (_, promise, reason) in self.bindings.rejections.take() {
                 qjs::JS_FreeValue(context, promise);
                 qjs::JS_FreeValue(context, reason);
@@ -253,10 +268,6 @@ impl Drop for QuickJsIsolate {
         }
         self.runtime.set_interrupt_handler(None);
     }
-}
-
-fn slot_value(slot: u32) -> JSValue {
-    qjs::JS_NewFloat64(f64::from(slot))
 }
 
 /// Keeps the promises that were rejected until somebody handles them or the jobs run out.

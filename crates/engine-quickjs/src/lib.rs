@@ -8,10 +8,18 @@ mod bindings;
 mod bytecode;
 mod code_cache;
 mod engine;
+mod intrinsics;
 mod isolate;
+mod json_read;
+mod json_write;
 mod memory;
 mod modules;
 mod scripts;
+mod shortcuts;
+mod stack;
 mod values;
+
+#[cfg(test)]
+mod json_tests;
 
 pub use engine::{QuickJsConfig, QuickJsFactory};

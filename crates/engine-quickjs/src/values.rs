@@ -6,6 +6,8 @@ use bytes::Bytes;
 use rquickjs::qjs;
 use tandem_contract::{Error, ErrorKind, HostValue};
 
+use crate::json_read;
+
 /// The context of running code. Everything here is called on its isolate's thread only.
 pub(crate) type Context = *mut qjs::JSContext;
 
@@ -87,7 +89,7 @@ pub(crate) unsafe fn from_host(context: Context, value: HostValue) -> qjs::JSVal
             HostValue::Bool(value) => qjs::JS_MKVAL(qjs::JS_TAG_BOOL, value.into()),
             HostValue::Number(value) => qjs::JS_NewFloat64(value),
             HostValue::Text(text) => string(context, &text),
-            HostValue::Json(json) => parse_json(context, &json),
+            HostValue::Json(json) => json_read::parse(context, &json),
             HostValue::Bytes(bytes) => qjs::JS_NewUint8ArrayCopy(context, bytes.as_ptr(), bytes.len() as _),
         }
     }
@@ -100,9 +102,17 @@ pub(crate) unsafe fn string(context: Context, text: &str) -> qjs::JSValue {
     unsafe { qjs::JS_NewStringLen(context, text.as_ptr().cast(), text.len() as _) }
 }
 
+/// A number as a property key is quick with: an integer where it fits.
+pub(crate) fn integer(number: u32) -> qjs::JSValue {
+    i32::try_from(number).map_or_else(
+        |_| qjs::JS_NewFloat64(f64::from(number)),
+        |number| qjs::JS_MKVAL(qjs::JS_TAG_INT, number),
+    )
+}
+
 /// # Safety
 /// `context` is alive.
-unsafe fn parse_json(context: Context, json: &[u8]) -> qjs::JSValue {
+pub(crate) unsafe fn parse_json(context: Context, json: &[u8]) -> qjs::JSValue {
     // The parser needs a NUL after the text, which is not part of it.
     let mut terminated = Vec::with_capacity(json.len() + 1);
     terminated.extend_from_slice(json);

@@ -21,17 +21,43 @@ pub(super) const OPS: &[Op] = &[
     Op::sync("request.file", file),
 ];
 
-/// `{method, path, requestId}`.
+/// Bodies up to here come with the head: fetching one apart costs as much as parsing it.
+const SMALL_BODY: usize = 1024;
+
+/// `{method, path, requestId, whole}`. If `whole`, there is no query and no file, `body` holds the
+/// body if `hasBody`, and `headers` is an empty object if there are none, else `null`.
 fn head(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Head<'a> {
-        method: &'a str,
-        path: &'a str,
-        request_id: &'a str,
-    }
     let input = &invocation.input;
-    json(&Head { method: &input.head.method, path: &input.head.path, request_id: &input.request_id })
+    let body = match &input.payload {
+        Payload::Json(text) if text.len() <= SMALL_BODY => Some(&text[..]),
+        Payload::Empty => Some(&[][..]),
+        _ => None,
+    };
+    let mut text = Vec::with_capacity(256 + body.map_or(0, <[u8]>::len));
+    for (key, value) in [
+        (&br#"{"method":"#[..], &*input.head.method),
+        (br#","path":"#, &input.head.path),
+        (br#","requestId":"#, &input.request_id),
+    ] {
+        text.extend_from_slice(key);
+        serde_json::to_writer(&mut text, value).map_err(Error::internal)?;
+    }
+    match body.filter(|_| input.head.query.is_empty()) {
+        None => text.extend_from_slice(br#","whole":false"#),
+        Some(body) => {
+            text.extend_from_slice(br#","whole":true,"headers":"#);
+            text.extend_from_slice(if input.head.headers.is_empty() { b"{}" } else { b"null" });
+            text.extend_from_slice(br#","hasBody":"#);
+            if body.is_empty() {
+                text.extend_from_slice(b"false");
+            } else {
+                text.extend_from_slice(br#"true,"body":"#);
+                text.extend_from_slice(body);
+            }
+        }
+    }
+    text.push(b'}');
+    Ok(HostValue::Json(text.into()))
 }
 
 fn body(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {

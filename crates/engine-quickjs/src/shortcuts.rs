@@ -1,0 +1,231 @@
+//! Natives that do in one step what the host's scripts do in many. An engine may lack them: the
+//! scripts then go their own way, and come to the same.
+
+use bytes::Bytes;
+use rquickjs::qjs::{self, JSValue};
+use tandem_contract::{Level, Reply};
+
+use crate::bindings::{Arguments, Bindings, of};
+use crate::json_write::{Mode, NotPlain};
+use crate::values::{self, Context};
+
+/// Bytes kept for the next line.
+const SCRATCH: usize = 4096;
+
+/// `op(name)`: the number of an operation, or `undefined`.
+pub(crate) unsafe extern "C" fn op(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
+    // SAFETY: QuickJS calls this with a live context and `count` values.
+    unsafe {
+        let name = Arguments::new(context, count, values).text(0);
+        match of(context).driver.ops().position(|op| op.name == name) {
+            Some(id) => qjs::JS_MKVAL(qjs::JS_TAG_INT, i32::try_from(id).unwrap_or(-1)),
+            None => qjs::JS_UNDEFINED,
+        }
+    }
+}
+
+/// `print(level, slot, args)`: prints `args` as one line and returns `true`, or does nothing and
+/// returns `false` if they are not all plain. Levels are those of `console.js`.
+pub(crate) unsafe extern "C" fn print(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
+    const LEVELS: [Level; 4] = [Level::Info, Level::Warn, Level::Error, Level::Debug];
+    // SAFETY: QuickJS calls this with a live context and `count` values.
+    unsafe {
+        let arguments = Arguments::new(context, count, values);
+        let (level, slot) = (arguments.number(0), arguments.number(1));
+        let bindings = of(context);
+        let level = usize::try_from(level).ok().and_then(|level| LEVELS.get(level));
+        let running = bindings.driver.invocation(slot).filter(|invocation| !invocation.is_over());
+        let (Some(level), Some(invocation)) = (level, running) else { return boolean(false) };
+        let mut line = bindings.scratch.take();
+        line.clear();
+        let printed = match write_line(bindings, context, arguments.get(2), &mut line) {
+            Ok(()) => std::str::from_utf8(&line).map(|line| invocation.console.print(*level, line)).is_ok(),
+            Err(NotPlain) => false,
+        };
+        if line.capacity() <= SCRATCH {
+            bindings.scratch.replace(line);
+        }
+        boolean(printed)
+    }
+}
+
+/// The arguments joined by one space, each as `show` of `console.js` has it.
+unsafe fn write_line(
+    bindings: &Bindings,
+    context: Context,
+    list: JSValue,
+    line: &mut Vec<u8>,
+) -> Result<(), NotPlain> {
+    let mut length = 0;
+    // SAFETY: by the caller's contract the context is alive; `list` is an array that `console.js`
+    // has just made, and each item is freed once.
+    unsafe {
+        if qjs::JS_GetLength(context, list, &raw mut length) < 0 {
+            values::drop_exception(context);
+            return Err(NotPlain);
+        }
+        for index in 0..u32::try_from(length).map_err(|_| NotPlain)? {
+            if index > 0 {
+                line.push(b' ');
+            }
+            let item = qjs::JS_GetPropertyUint32(context, list, index);
+            // A format string is the scripts' affair.
+            let directives = index == 0 && length > 1;
+            let written = write_item(bindings, context, item, directives, line);
+            qjs::JS_FreeValue(context, item);
+            written?;
+        }
+    }
+    Ok(())
+}
+
+unsafe fn write_item(
+    bindings: &Bindings,
+    context: Context,
+    item: JSValue,
+    directives: bool,
+    line: &mut Vec<u8>,
+) -> Result<(), NotPlain> {
+    // SAFETY: by the caller's contract.
+    unsafe {
+        if qjs::JS_IsUndefined(item) {
+            line.extend_from_slice(b"undefined");
+            return Ok(());
+        }
+        if !qjs::JS_IsString(item) {
+            return bindings.plain.write(context, item, Mode::Faithful, line);
+        }
+        let mut length = 0;
+        let pointer = qjs::JS_ToCStringLen(context, &raw mut length, item);
+        if pointer.is_null() {
+            values::drop_exception(context);
+            return Err(NotPlain);
+        }
+        let text = std::slice::from_raw_parts(pointer.cast::<u8>(), length as usize);
+        let refused = directives && text.contains(&b'%');
+        if !refused {
+            line.extend_from_slice(text);
+        }
+        qjs::JS_FreeCString(context, pointer);
+        if refused { Err(NotPlain) } else { Ok(()) }
+    }
+}
+
+/// `reply(slot, value)`: answers with the JSON text of `value` and returns `true`, or does nothing
+/// and returns `false` if it is not plain.
+pub(crate) unsafe extern "C" fn reply(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
+    // SAFETY: QuickJS calls this with a live context and `count` values.
+    unsafe {
+        let arguments = Arguments::new(context, count, values);
+        let bindings = of(context);
+        let mut text = Vec::with_capacity(256);
+        if bindings.plain.write(context, arguments.get(1), Mode::Standard, &mut text).is_err() {
+            return boolean(false);
+        }
+        text.shrink_to_fit();
+        bindings.driver.finish(arguments.number(0), Ok(Reply::Json(Bytes::from(text))));
+        boolean(true)
+    }
+}
+
+fn boolean(value: bool) -> JSValue {
+    qjs::JS_MKVAL(qjs::JS_TAG_BOOL, value.into())
+}
+
+/// `defineLazy(names, load)`: globals that cost next to nothing until they are touched; then
+/// `load(name)` makes the value.
+pub(crate) unsafe extern "C" fn define_lazy(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
+    // SAFETY: QuickJS calls this with a live context and `count` values; `names` is an array of
+    // the host's own. What is made is freed once or given away.
+    unsafe {
+        let arguments = Arguments::new(context, count, values);
+        let (names, load) = (arguments.get(0), arguments.get(1));
+        let mut length = 0;
+        if qjs::JS_GetLength(context, names, &raw mut length) < 0 {
+            return qjs::JS_EXCEPTION;
+        }
+        let global = qjs::JS_GetGlobalObject(context);
+        for index in 0..u32::try_from(length).unwrap_or(0) {
+            let name = qjs::JS_GetPropertyUint32(context, names, index);
+            let atom = qjs::JS_ValueToAtom(context, name);
+            let mut data = [name, load];
+            let data = data.as_mut_ptr();
+            let get = qjs::JS_NewCFunctionData(context, Some(get_lazy), 0, 0, 2, data);
+            let set = qjs::JS_NewCFunctionData(context, Some(set_lazy), 0, 0, 2, data);
+            let flags = qjs::JS_PROP_CONFIGURABLE as i32;
+            qjs::JS_DefinePropertyGetSet(context, global, atom, get, set, flags);
+            qjs::JS_FreeAtom(context, atom);
+            qjs::JS_FreeValue(context, name);
+        }
+        qjs::JS_FreeValue(context, global);
+    }
+    qjs::JS_UNDEFINED
+}
+
+unsafe extern "C" fn get_lazy(
+    context: Context,
+    _: JSValue,
+    _: i32,
+    _: *mut JSValue,
+    _: i32,
+    data: *mut JSValue,
+) -> JSValue {
+    // SAFETY: QuickJS calls this with a live context and the name and `load` of `define_lazy`.
+    unsafe {
+        let (name, load) = (*data, *data.add(1));
+        let value = qjs::JS_Call(context, load, qjs::JS_UNDEFINED, 1, [name].as_mut_ptr());
+        if !qjs::JS_IsException(value) {
+            define(context, name, qjs::JS_DupValue(context, value));
+        }
+        value
+    }
+}
+
+unsafe extern "C" fn set_lazy(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+    _: i32,
+    data: *mut JSValue,
+) -> JSValue {
+    // SAFETY: as for `get_lazy`, with `count` values.
+    unsafe {
+        let value = Arguments::new(context, count, values).get(0);
+        define(context, *data, qjs::JS_DupValue(context, value));
+    }
+    qjs::JS_UNDEFINED
+}
+
+/// Makes a global what it would have been all along, and takes over the value.
+unsafe fn define(context: Context, name: JSValue, value: JSValue) {
+    // SAFETY: by the caller's contract the context is alive.
+    unsafe {
+        let global = qjs::JS_GetGlobalObject(context);
+        let atom = qjs::JS_ValueToAtom(context, name);
+        let flags = (qjs::JS_PROP_WRITABLE | qjs::JS_PROP_CONFIGURABLE) as i32;
+        qjs::JS_DefinePropertyValue(context, global, atom, value, flags);
+        qjs::JS_FreeAtom(context, atom);
+        qjs::JS_FreeValue(context, global);
+    }
+}
