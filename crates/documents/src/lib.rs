@@ -7,6 +7,7 @@
 
 pub mod compare;
 pub mod index_key;
+pub mod store;
 
 mod bson_type;
 mod decimal;
@@ -28,7 +29,7 @@ mod update;
 
 pub use distinct::distinct_values;
 pub use filter::{Filter, Matched, Predicate, Test};
-pub use pipeline::{Leading, Lookup, Pipeline, PipelineEnv};
+pub use pipeline::{Leading, Lookup, Pipeline, PipelineEnv, Tally};
 pub use projection::Projection;
 pub use sort::{Direction, Sort};
 pub use update::{Update, UpdateContext, upsert_document};

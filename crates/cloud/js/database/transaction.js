@@ -9,7 +9,7 @@ const COMMIT = op("documents.commit");
 const ABORT = op("documents.abort");
 
 /** How often a transaction that lost against another is tried again. */
-const RETRIES = 5;
+const RETRIES = 10;
 
 /** What the callback returned, once committed; `open` makes the database of a transaction. */
 async function withTransaction(callback, open) {

@@ -96,6 +96,12 @@ impl Filter {
         predicates::of(&self.root)
     }
 
+    /// The [`Filter::predicates`], when they are sufficient too for a document that has exactly one
+    /// key at each of the paths; `None` when the filter says more than they do.
+    pub fn exact_predicates(&self) -> Option<Vec<Predicate>> {
+        predicates::exact(&self.root)
+    }
+
     pub(crate) fn matches_in(&self, scope: &Scope<'_>) -> Result<bool> {
         self.root.matches(scope.root(), scope)
     }

@@ -39,6 +39,34 @@ pub(super) fn of(node: &Node) -> Vec<Predicate> {
     out
 }
 
+/// The predicates, when together they say all that the filter says of documents that have one key
+/// at each of the paths.
+pub(super) fn exact(node: &Node) -> Option<Vec<Predicate>> {
+    let nodes = match node {
+        Node::And(nodes) => nodes.as_slice(),
+        Node::Always(true) => &[],
+        node => std::slice::from_ref(node),
+    };
+    let exact = |node: &Node| match node {
+        Node::Path { test: NodeTest::Compare(_, operand), .. } => is_plain(operand),
+        Node::Path { test: NodeTest::In { values, patterns }, .. } => {
+            patterns.is_empty() && values.iter().all(is_plain)
+        }
+        _ => false,
+    };
+    let predicates = of(node);
+    (nodes.iter().all(exact) && predicates.len() == nodes.len()).then_some(predicates)
+}
+
+/// Whether what compares with the value is what has a key that does: not so for null, which a
+/// missing path equals, nor for types that contain others.
+fn is_plain(value: &Bson) -> bool {
+    match value {
+        Bson::String(_) | Bson::ObjectId(_) | Bson::Boolean(_) | Bson::DateTime(_) => true,
+        number => Number::of(number).is_some_and(|number| !number.is_nan()),
+    }
+}
+
 fn collect(node: &Node, out: &mut Vec<Predicate>) {
     match node {
         Node::And(nodes) => nodes.iter().for_each(|node| collect(node, out)),

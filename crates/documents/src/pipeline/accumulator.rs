@@ -86,6 +86,11 @@ impl Accumulator {
         Ok(Self { kind, input: Expression::parse(operand, names)? })
     }
 
+    /// Whether it counts documents: a sum of ones.
+    pub(super) fn is_count(&self) -> bool {
+        matches!((&self.kind, &self.input), (Kind::Sum, Expression::Literal(Bson::Int32(1))))
+    }
+
     /// The state of a new group, whose `_id` the scope is about.
     pub(super) fn open(&self, scope: &Scope<'_>) -> Result<State> {
         Ok(match &self.kind {

@@ -10,6 +10,7 @@ use crate::compare::{GroupKey, group_key};
 use crate::depth::check_document;
 use crate::error::invalid;
 use crate::expression::{Expression, Frame, Names, Scope};
+use crate::path::array_index;
 
 /// `$group`: documents with the same key become one.
 #[derive(Clone, Debug)]
@@ -40,6 +41,25 @@ impl Group {
     /// A group by another expression with the same accumulators.
     pub(super) fn new(id: Expression, fields: Vec<(String, Accumulator)>) -> Self {
         Self { id, fields }
+    }
+
+    /// The path that is the key, or nothing when the key is the same for all; `None` for any other.
+    pub(super) fn path(&self) -> Option<Option<String>> {
+        match &self.id {
+            Expression::Literal(Bson::Null) => Some(None),
+            Expression::Field(path) if path.iter().all(|part| array_index(part).is_none()) => {
+                Some(Some(path.join(".")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The names of the fields, when each of them counts documents.
+    pub(super) fn counts(&self) -> Option<Vec<String>> {
+        self.fields
+            .iter()
+            .all(|(_, one)| one.is_count())
+            .then(|| self.fields.iter().map(|(name, _)| name.clone()).collect())
     }
 
     /// Runs with groups in the order of their first documents.

@@ -10,6 +10,7 @@ mod ranking;
 mod run;
 mod stage;
 mod statistics;
+mod tally;
 mod unwind;
 
 use std::time::SystemTime;
@@ -24,6 +25,7 @@ use stage::Stage;
 
 pub(crate) use accumulator::positive_count;
 pub use leading::Leading;
+pub use tally::Tally;
 pub(crate) use ranking::Extremes;
 pub(crate) use statistics::{Average, Deviation};
 
@@ -93,6 +95,18 @@ impl Pipeline {
         (leading, self)
     }
 
+    /// What the first stage counts, if that is all it does.
+    pub fn leading_tally(&self) -> Option<Tally> {
+        self.stages.stages.first().and_then(Tally::of)
+    }
+
+    /// The pipeline without its first stage, for a store that ran it.
+    #[must_use]
+    pub fn without_first(mut self) -> Self {
+        self.stages.stages.drain(..self.stages.stages.len().min(1));
+        self
+    }
+
     /// The names of the collections that `$lookup` and `$unionWith` read, each once.
     pub fn foreign_collections(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -106,7 +120,7 @@ impl Pipeline {
 impl Stages {
     /// Parses the pipeline of an update: only stages that make one document of one.
     pub(crate) fn parse_update(stages: &[Document]) -> Result<Self> {
-        parse::parse(stages, &Names::default(), parse::Place::Update)
+        parse::parse(stages, &Names::verbatim(), parse::Place::Update)
     }
 
     /// Runs the pipeline of an update on one document.

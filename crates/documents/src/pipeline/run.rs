@@ -141,6 +141,6 @@ impl<'a> Run<'a> {
 }
 
 /// A count as MongoDB gives it: an int if it fits.
-fn count(number: usize) -> Bson {
+pub(super) fn count(number: usize) -> Bson {
     i32::try_from(number).map_or(Bson::Int64(number as i64), Bson::Int32)
 }

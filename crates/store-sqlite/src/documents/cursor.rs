@@ -7,29 +7,11 @@ use bson::Document;
 use futures_util::{StreamExt, stream};
 use sqlx::sqlite::SqliteConnection;
 use tandem_contract::{DocumentStream, Result, Target};
+use tandem_documents::store::{Window, decode_body};
 use tandem_documents::{Filter, Projection};
 
-use super::rows::decode_body;
 use super::scan::Scan;
 use super::{Inner, within};
-
-/// `skip` and `limit`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
-    pub(super) skip: u64,
-    pub(super) limit: Option<u64>,
-}
-
-impl Window {
-    pub(super) fn start(self) -> usize {
-        usize::try_from(self.skip).unwrap_or(usize::MAX)
-    }
-
-    pub(super) fn end(self) -> usize {
-        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok());
-        limit.map_or(usize::MAX, |limit| self.start().saturating_add(limit))
-    }
-}
 
 /// See the module.
 pub(super) struct Cursor {

@@ -1,21 +1,16 @@
 //! Deletes documents whose time is over, for indexes with `expireAfterSeconds`.
 
 use std::sync::Weak;
-use std::time::{Duration, SystemTime};
 
-use bson::{Bson, DateTime, Document, doc};
-use tandem_contract::{Delete, IndexSpec, Result, Target};
+use tandem_contract::{Delete, Result, Target};
+use tandem_documents::store::{SWEEP_INTERVAL, expired};
 
 use super::Inner;
-
-/// How often, as MongoDB does
-/// (<https://www.mongodb.com/docs/manual/core/index-ttl/#timing-of-the-delete-operation>).
-const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Sweeps until the store is gone or closed.
 pub(super) async fn sweep_forever(store: Weak<Inner>) {
     loop {
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(SWEEP_INTERVAL).await;
         let Some(inner) = store.upgrade().filter(|inner| inner.handle.database().is_ok()) else {
             return;
         };
@@ -40,16 +35,4 @@ impl Inner {
         }
         Ok(deleted)
     }
-}
-
-/// What an index says is over at `now`. Only dates expire; of several in an array the earliest counts.
-fn expired(index: &IndexSpec, now: SystemTime) -> Option<Document> {
-    let seconds = index.expire_after_seconds?;
-    let path = index.keys.keys().next()?;
-    let limit = now.checked_sub(Duration::from_secs(seconds))?;
-    let expired = doc! { path: { "$lte": Bson::DateTime(DateTime::from_system_time(limit)) } };
-    Some(match &index.partial_filter {
-        Some(partial) => doc! { "$and": [partial.clone(), expired] },
-        None => expired,
-    })
 }

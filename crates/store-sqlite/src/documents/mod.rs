@@ -4,11 +4,8 @@
 mod catalog;
 mod cursor;
 mod expiry;
-mod identity;
 mod indexes;
-mod key_range;
 mod modify;
-mod plan;
 mod query;
 mod rows;
 mod scan;
@@ -21,15 +18,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::{Bson, Document};
 use tandem_contract::{
-    Aggregate, BulkResult, Clock, Delete, DocumentStore, DocumentStream, Entropy, Error, ErrorKind, Find,
-    FindAndModify, IndexSpec, InsertResult, OpenContext, Result, Target, TransactionId, Update, UpdateResult,
-    WriteModel,
+    Aggregate, BulkResult, Clock, Delete, DocumentStore, DocumentStream, Entropy, Error, Find, FindAndModify,
+    IndexSpec, InsertResult, OpenContext, Result, Target, TransactionId, Update, UpdateResult, WriteModel,
 };
+use tandem_documents::store::{ObjectIds, Plan, Selection, check_name, name_backend};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use self::catalog::{DefinitionCache, check_name, load};
-use self::identity::ObjectIds;
+use self::catalog::{Collection, DefinitionCache, load};
 use self::session::{TRANSACTION_LIMIT, Transactions};
 use crate::SqliteConfig;
 use crate::database::Handle;
@@ -238,17 +234,12 @@ async fn within<T>(target: &Target, work: impl Future<Output = Result<T>>) -> Re
             .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis())))),
         None => work.await,
     };
-    done.map_err(name_backend)
+    done.map_err(|error| name_backend(error, BACKEND))
 }
 
-/// The document language does not know which backend it works for; whoever reads of a feature
-/// that is left out has to.
-fn name_backend(error: Error) -> Error {
-    let suffix = format!(" on {BACKEND}");
-    if error.kind() != ErrorKind::NotSupported || error.message().contains(&suffix) {
-        return error;
-    }
-    Error::new(ErrorKind::NotSupported, format!("{}{suffix}", error.message()))
+/// Chooses the access to `collection`.
+fn plan(collection: &Collection, selection: &Selection) -> Plan {
+    tandem_documents::store::plan(collection.id, false, &collection.indexes, selection)
 }
 
 fn store_error(error: sqlx::Error) -> Error {

@@ -6,11 +6,12 @@ use tandem_contract::{
     BulkResult, Delete, Error, ErrorKind, FindAndModify, InsertResult, ModifyAction, Result, ReturnDocument,
     Target, Update, UpdateResult, UpdateSpec, WriteFailure, WriteModel,
 };
+use tandem_documents::store::{Selection, decode_body};
 use tandem_documents::{Filter, Projection, UpdateContext, upsert_document};
 
 use super::catalog::{Collection, load, load_or_create};
-use super::plan::{Selection, plan};
-use super::rows::{Writer, decode_body};
+use super::plan;
+use super::rows::Writer;
 use super::scan::Scan;
 use super::{Inner, store_error};
 

@@ -1,26 +1,23 @@
 //! Reads.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 use futures_util::{StreamExt, stream};
 use sqlx::sqlite::SqliteConnection;
-use tandem_contract::{Aggregate, DocumentStream, Error, ErrorKind, Find, Result, Target};
+use tandem_contract::{Aggregate, DocumentStream, Error, Find, Result, Target};
 use tandem_documents::compare::group_key;
+use tandem_documents::store::{Gather, Selection, Window, decode_body, single_id};
 use tandem_documents::{Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, distinct_values};
 
 use super::catalog::{Collection, load};
-use super::cursor::{Cursor, Window};
-use super::plan::{Plan, Selection, plan, single_id};
-use super::rows::decode_body;
+use super::cursor::Cursor;
+use super::plan;
 use super::scan::{Scan, by_name_and_id};
 use super::session::Session;
 use super::{BACKEND, Inner, store_error};
 
-/// Bytes of stored documents that a sort or a pipeline may hold, as in MongoDB
-/// (<https://www.mongodb.com/docs/manual/reference/limits/#sort-operations>).
-const MEMORY_LIMIT: usize = 100 << 20;
 /// Documents from which on a pipeline runs on a thread that may block.
 const LONG_PIPELINE: usize = 256;
 
@@ -71,8 +68,8 @@ impl Inner {
         };
         let plan = plan(&collection, &selection);
         if selection.sort.is_some() && !plan.sorted {
-            let documents = sorted(connection, &collection, &plan, &selection, window).await?;
-            return Cursor::of_documents(documents, selection.filter, projection).map(Some);
+            let documents = gather(connection, &collection, &selection, window).await?;
+            return Cursor::of_documents(documents.into(), selection.filter, projection).map(Some);
         }
         let mut scan = Scan::open(connection, &collection, &plan).await?;
         if selection.document.is_empty() {
@@ -108,11 +105,10 @@ impl Inner {
         pipeline: Pipeline,
     ) -> Result<(Vec<Document>, Foreign, Pipeline)> {
         let mut foreign = HashMap::new();
-        let everything = Selection { document: doc! {}, filter: Filter::parse(&doc! {})?, sort: None };
-        let all = Window { skip: 0, limit: None };
+        let everything = Selection::everything()?;
         for name in pipeline.foreign_collections() {
             let documents = match load(connection, &self.definitions, &name).await? {
-                Some(collection) => gather(connection, &collection, &everything, all).await?,
+                Some(collection) => gather(connection, &collection, &everything, Window::default()).await?,
                 None => Vec::new(),
             };
             foreign.insert(name, documents);
@@ -219,7 +215,7 @@ impl Inner {
             Err(error) => Err(error),
         };
         Ok(match session.finish(loaded).await? {
-            Some(collection) => plan(&collection, &selection).explain(&selection),
+            Some(collection) => plan(&collection, &selection).explain(BACKEND, &selection),
             None => doc! { "backend": BACKEND, "pushed": {}, "matched": selection.document },
         })
     }
@@ -250,77 +246,20 @@ async fn gather(
     window: Window,
 ) -> Result<Vec<Document>> {
     let plan = plan(collection, selection);
-    if selection.sort.is_some() && !plan.sorted {
-        return sorted(connection, collection, &plan, selection, window).await.map(Into::into);
-    }
+    let mut gather = Gather::new(selection.sort.as_ref().filter(|_| !plan.sorted), window);
     let mut scan = Scan::open(connection, collection, &plan).await?;
-    let (mut documents, mut bytes) = (Vec::new(), 0);
-    let enough = window.end();
-    'scan: while let Some(rows) = scan.next(connection).await? {
-        for row in rows {
-            if documents.len() >= enough {
-                break 'scan;
-            }
-            let document = decode_body(&row.body)?;
-            if selection.filter.matches(&document)? {
-                bytes += row.body.len();
-                check_memory(bytes, "a pipeline")?;
-                documents.push(document);
-            }
-        }
-    }
-    documents.truncate(enough);
-    documents.drain(..window.start().min(documents.len()));
-    Ok(documents)
-}
-
-/// Sorts in memory. With a limit only what may still be part of the answer is kept.
-async fn sorted(
-    connection: &mut SqliteConnection,
-    collection: &Collection,
-    plan: &Plan,
-    selection: &Selection,
-    window: Window,
-) -> Result<VecDeque<Document>> {
-    /// Documents gathered before the surplus is thrown away, besides twice the limit.
-    const SLACK: usize = 1024;
-    let Some(sort) = &selection.sort else { return Ok(VecDeque::new()) };
-    let enough = window.end();
-    let mut scan = Scan::open(connection, collection, plan).await?;
-    let (mut documents, mut sizes, mut bytes) = (Vec::new(), 0, 0);
-    while let Some(rows) = scan.next(connection).await? {
+    while !gather.is_full()
+        && let Some(rows) = scan.next(connection).await?
+    {
         for row in rows {
             let document = decode_body(&row.body)?;
             if selection.filter.matches(&document)? {
-                sizes += 1;
-                bytes += row.body.len();
-                documents.push(document);
+                gather.push(document, row.body.len())?;
+            }
+            if gather.is_full() {
+                break;
             }
         }
-        if documents.len() > enough.saturating_mul(2).saturating_add(SLACK) {
-            sort.sort(&mut documents)?;
-            documents.truncate(enough);
-            // The mean stands for the size of what was kept.
-            bytes = bytes / sizes * documents.len();
-            sizes = documents.len();
-        }
-        check_memory(bytes, "a sort without an index")?;
     }
-    sort.sort(&mut documents)?;
-    documents.truncate(enough);
-    documents.drain(..window.start().min(documents.len()));
-    Ok(documents.into())
-}
-
-fn check_memory(bytes: usize, what: &str) -> Result<()> {
-    if bytes <= MEMORY_LIMIT {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidArgument,
-        format!(
-            "Sort memory exceeded: {what} may hold {} MiB of documents; make an index, or match or limit first",
-            MEMORY_LIMIT >> 20
-        ),
-    ))
+    gather.finish()
 }

@@ -2,21 +2,16 @@
 //! looked at before the first change, so that a refused write leaves nothing behind.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use bson::{Bson, Document};
 use sqlx::sqlite::SqliteConnection;
 use tandem_contract::{Error, ErrorKind, Result};
-use tandem_documents::Direction;
-use tandem_documents::index_key::{encode, keys};
+use tandem_documents::store::{
+    Entry, ID_INDEX, ObjectIds, check_same_id, duplicate, encode_body, entries_of, id_key,
+};
 
-use super::catalog::{Collection, ID_INDEX, Index};
-use super::identity::{ObjectIds, id_key};
+use super::catalog::Collection;
 use super::store_error;
-
-/// The largest document, as in MongoDB
-/// (<https://www.mongodb.com/docs/manual/reference/limits/#bson-documents>).
-const MAX_DOCUMENT: usize = 16 << 20;
 
 /// Writes to one collection in one transaction.
 pub(super) struct Writer<'a> {
@@ -65,12 +60,7 @@ impl<'a> Writer<'a> {
 
     /// Puts `new` in the place of `old`.
     pub(super) async fn replace(&mut self, seq: i64, old: &Document, new: &Document) -> Result<()> {
-        if old.get("_id").map(id_key) != new.get("_id").map(id_key) {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "Performing an update on the path '_id' would modify the immutable field '_id'",
-            ));
-        }
+        check_same_id(old, new)?;
         let body = encode_body(new)?;
         let mut before = self.entries(Some(old))?;
         let mut after = self.entries(Some(new))?;
@@ -186,88 +176,4 @@ impl<'a> Writer<'a> {
         }
         Ok(())
     }
-}
-
-/// One key of one document in one index.
-struct Entry {
-    key: Vec<u8>,
-    values: Vec<Bson>,
-    /// The document has an array at one of the paths.
-    of_array: bool,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key && self.of_array == other.of_array
-    }
-}
-
-fn entries_of(index: &Index, document: &Document) -> Result<Vec<Entry>> {
-    let definition = &index.definition;
-    if let Some(partial) = &definition.partial
-        && !partial.matches(document)?
-    {
-        return Ok(Vec::new());
-    }
-    let ways: Vec<Direction> = definition.keys.fields().iter().map(|(_, way)| *way).collect();
-    let tuples = keys(document, &definition.keys)?;
-    let of_array =
-        tuples.len() > 1 || definition.keys.fields().iter().any(|(path, _)| meets_array(document, path));
-    let entry = |values: Vec<Bson>| {
-        let pairs: Vec<_> = values.iter().cloned().zip(ways.iter().copied()).collect();
-        Entry { key: encode(&pairs), values, of_array }
-    };
-    Ok(tuples.into_iter().map(entry).collect())
-}
-
-/// Whether `path` ends at an array or runs into one.
-fn meets_array(document: &Document, path: &str) -> bool {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    match (document.get(first), rest) {
-        (Some(Bson::Array(_)), _) => true,
-        (Some(Bson::Document(inner)), Some(rest)) => meets_array(inner, rest),
-        _ => false,
-    }
-}
-
-fn encode_body(document: &Document) -> Result<Vec<u8>> {
-    let body = document.to_vec().map_err(|error| {
-        Error::new(ErrorKind::InvalidArgument, "The document cannot be stored as BSON").with_detail(error)
-    })?;
-    if body.len() > MAX_DOCUMENT {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("The document has {} bytes; a document may have {MAX_DOCUMENT}", body.len()),
-        ));
-    }
-    Ok(body)
-}
-
-pub(super) fn decode_body(body: &[u8]) -> Result<Document> {
-    Document::from_reader(body)
-        .map_err(|error| Error::internal(format!("a stored document is not BSON: {error}")))
-}
-
-/// The error that MongoDB gives, with its wording.
-fn duplicate(collection: &str, index: &str, key: &[(&str, &Bson)]) -> Error {
-    /// Of the key, in the message.
-    const MAX_TEXT: usize = 1024;
-    let mut text = String::new();
-    for (at, (path, value)) in key.iter().enumerate() {
-        let separator = if at == 0 { "" } else { ", " };
-        let _ = match value {
-            Bson::String(value) => write!(text, "{separator}{path}: {value:?}"),
-            Bson::Double(value) => write!(text, "{separator}{path}: {value:?}"),
-            Bson::ObjectId(id) => write!(text, "{separator}{path}: ObjectId('{id}')"),
-            value => write!(text, "{separator}{path}: {value}"),
-        };
-    }
-    if text.len() > MAX_TEXT {
-        text.truncate(text.floor_char_boundary(MAX_TEXT));
-        text.push('…');
-    }
-    Error::new(
-        ErrorKind::DuplicateKey,
-        format!("E11000 duplicate key error collection: {collection} index: {index} dup key: {{ {text} }}"),
-    )
 }

@@ -8,10 +8,9 @@ use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use tandem_contract::{Error, ErrorKind, Result};
 use tandem_documents::Direction;
+use tandem_documents::store::{Access, KeyRange, Plan, Source};
 
 use super::catalog::Collection;
-use super::key_range::KeyRange;
-use super::plan::{Access, Plan, Source};
 use super::store_error;
 
 /// Bodies that one batch may hold, in bytes; a single larger one is still read.

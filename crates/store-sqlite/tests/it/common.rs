@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bson::{Bson, Document};
-use futures_util::TryStreamExt;
+use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tandem_contract::{
-    DocumentStore, Find, FunctionDraft, FunctionName, IndexSpec, Language, OpenContext, SystemClock,
-    SystemEntropy, Target, UpdateSpec,
+    DocumentStore, FunctionDraft, FunctionName, Language, OpenContext, SystemClock, SystemEntropy,
 };
 use tandem_store_sqlite::{SqliteConfig, SqliteDocumentStore, SqliteFunctionStore};
+use tandem_store_suite::Place;
+use tempfile::TempDir;
 
 /// The database's name in a test's folder.
 pub(crate) const FILE: &str = "data/tandem.db";
@@ -60,45 +60,17 @@ pub(crate) fn draft(name: &str, text: &str) -> FunctionDraft {
     }
 }
 
-pub(crate) fn target(collection: &str) -> Target {
-    Target { collection: collection.to_owned(), transaction: None, timeout: None }
+/// A folder of a test's own.
+pub(crate) struct Folder(TempDir);
+
+/// See [`tandem_store_suite::document_tests`].
+pub(crate) async fn folder() -> Option<Folder> {
+    Some(Folder(tempfile::tempdir().unwrap()))
 }
 
-pub(crate) fn filter(filter: Document) -> Find {
-    Find { filter, ..Find::default() }
-}
-
-pub(crate) fn index(keys: Document) -> IndexSpec {
-    IndexSpec {
-        keys,
-        name: None,
-        unique: false,
-        sparse: false,
-        partial_filter: None,
-        expire_after_seconds: None,
+#[async_trait]
+impl Place for Folder {
+    async fn documents(&self) -> Arc<dyn DocumentStore> {
+        Arc::new(documents(self.0.path()).await)
     }
-}
-
-pub(crate) fn unique(keys: Document) -> IndexSpec {
-    IndexSpec { unique: true, ..index(keys) }
-}
-
-pub(crate) fn update(filter: Document, operators: Document) -> tandem_contract::Update {
-    tandem_contract::Update {
-        filter,
-        update: UpdateSpec::Operators(operators),
-        many: false,
-        upsert: false,
-        array_filters: Vec::new(),
-    }
-}
-
-pub(crate) async fn all(store: &dyn DocumentStore, target: &Target, find: Find) -> Vec<Document> {
-    store.find(target, find).await.unwrap().try_collect().await.unwrap()
-}
-
-/// The values of one field, in order.
-pub(crate) async fn column(store: &dyn DocumentStore, target: &Target, find: Find, field: &str) -> Vec<Bson> {
-    let documents = all(store, target, find).await;
-    documents.into_iter().map(|mut document| document.remove(field).unwrap_or(Bson::Null)).collect()
 }

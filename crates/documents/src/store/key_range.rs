@@ -1,18 +1,21 @@
 //! Ranges of encoded keys, from what predicates say of the fields of an index.
 
+use crate::index_key::encode;
+use crate::{Direction, Predicate, Test};
 use bson::Bson;
-use tandem_documents::index_key::encode;
-use tandem_documents::{Direction, Predicate, Test};
 
-/// From `lower`, included, to `upper`, left out.
+/// Encoded keys from `lower`, included, to `upper`, left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct KeyRange {
-    pub(super) lower: Vec<u8>,
-    pub(super) upper: Vec<u8>,
+pub struct KeyRange {
+    /// The first key that may be in it.
+    pub lower: Vec<u8>,
+    /// The first key after it.
+    pub upper: Vec<u8>,
 }
 
 impl KeyRange {
-    pub(super) fn of_prefix(prefix: Vec<u8>) -> Self {
+    /// The keys that start with `prefix`.
+    pub fn of_prefix(prefix: Vec<u8>) -> Self {
         let upper = after_prefix(&prefix);
         Self { lower: prefix, upper }
     }
@@ -113,7 +116,7 @@ impl Bounds {
 }
 
 /// The first bytes after every key that starts with `prefix`.
-fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+pub fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     match prefix.iter().rposition(|byte| *byte != u8::MAX) {
         Some(at) => {
             let mut bytes = prefix[..=at].to_vec();

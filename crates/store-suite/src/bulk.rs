@@ -1,15 +1,14 @@
 //! Batches, ordered and not, with failures in the middle.
 
 use bson::{Bson, doc};
-use tandem_contract::{Delete, DocumentStore, ErrorKind, Find, Update, WriteModel};
-use tempfile::tempdir;
+use tandem_contract::{Delete, ErrorKind, Find, Update, WriteModel};
 
-use crate::common::{all, column, documents, target, unique, update};
+use crate::Place;
+use crate::common::{all, column, target, unique, update};
 
-#[tokio::test]
-async fn an_ordered_insert_stops_at_the_first_failure() {
-    let folder = tempdir().unwrap();
-    let store = documents(folder.path()).await;
+/// See the name.
+pub async fn an_ordered_insert_stops_at_the_first_failure(place: &dyn Place) {
+    let store = place.documents().await;
     let batch = || vec![doc! { "_id": 1 }, doc! { "_id": 2 }, doc! { "_id": 1 }, doc! { "_id": 3 }];
     let result = store.insert(&target("ordered"), batch(), true).await.unwrap();
     assert_eq!(
@@ -26,14 +25,13 @@ async fn an_ordered_insert_stops_at_the_first_failure() {
     let result = store.insert(&target("unordered"), batch(), false).await.unwrap();
     assert_eq!(result.inserted_ids.keys().copied().collect::<Vec<_>>(), [0, 1, 3]);
     assert_eq!(result.failures.len(), 1);
-    let ids = column(&store, &target("unordered"), Find::default(), "_id").await;
+    let ids = column(&*store, &target("unordered"), Find::default(), "_id").await;
     assert_eq!(ids, [1, 2, 3].map(Bson::Int32));
 }
 
-#[tokio::test]
-async fn a_failed_operation_undoes_itself_only() {
-    let folder = tempdir().unwrap();
-    let store = documents(folder.path()).await;
+/// See the name.
+pub async fn a_failed_operation_undoes_itself_only(place: &dyn Place) {
+    let store = place.documents().await;
     let target = target("c");
     store.create_index(&target, unique(doc! { "u": 1 })).await.unwrap();
     let start = (1..=3).map(|n| doc! { "_id": n, "u": n }).collect();
@@ -55,7 +53,7 @@ async fn a_failed_operation_undoes_itself_only() {
     assert_eq!(result.inserted_ids.into_iter().collect::<Vec<_>>(), [(0, Bson::Int32(4))]);
     assert_eq!(result.upserted_ids.into_iter().collect::<Vec<_>>(), [(3, Bson::Int32(9))]);
     let expected = [(1, 1), (2, 2), (3, 33), (9, 9)].map(|(id, u)| doc! { "_id": id, "u": u });
-    assert_eq!(all(&store, &target, Find::default()).await, expected);
+    assert_eq!(all(&*store, &target, Find::default()).await, expected);
 
     let result = store.bulk_write(&target, models, true).await.unwrap();
     assert_eq!(result.failures.iter().map(|failure| failure.index).collect::<Vec<_>>(), [1]);
@@ -63,15 +61,14 @@ async fn a_failed_operation_undoes_itself_only() {
     assert_eq!(store.count(&target, doc! {}, 0, None).await.unwrap(), 5);
 }
 
-#[tokio::test]
-async fn an_update_of_many_that_fails_changes_nothing() {
-    let folder = tempdir().unwrap();
-    let store = documents(folder.path()).await;
+/// See the name.
+pub async fn an_update_of_many_that_fails_changes_nothing(place: &dyn Place) {
+    let store = place.documents().await;
     let target = target("c");
     store.create_index(&target, unique(doc! { "u": 1 })).await.unwrap();
     store.insert(&target, (0..10).map(|n| doc! { "_id": n, "u": n }).collect(), true).await.unwrap();
-    let before = all(&store, &target, Find::default()).await;
+    let before = all(&*store, &target, Find::default()).await;
     let clash = Update { many: true, ..update(doc! {}, doc! { "$set": { "u": 100 } }) };
     assert_eq!(store.update(&target, clash).await.unwrap_err().kind(), ErrorKind::DuplicateKey);
-    assert_eq!(all(&store, &target, Find::default()).await, before);
+    assert_eq!(all(&*store, &target, Find::default()).await, before);
 }

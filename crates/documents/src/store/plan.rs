@@ -2,66 +2,112 @@
 //! match, and perhaps their order. What it yields is matched again in full.
 
 use bson::{Bson, Document, doc};
-use tandem_documents::compare::compare;
-use tandem_documents::{Direction, Filter, Predicate, Sort, Test};
+use tandem_contract::Result;
 
-use super::catalog::{Collection, ID_INDEX, Index};
 use super::identity::id_key;
+use super::index::{ID_INDEX, Index};
 use super::key_range::{KeyRange, Points, Range};
+use crate::compare::compare;
+use crate::{Direction, Filter, Predicate, Sort, Test};
 
 /// Ranges of one index that a query may fan out to.
 const MAX_RANGES: usize = 1024;
 
 /// What a query asks for, parsed.
-pub(super) struct Selection {
-    pub(super) document: Document,
-    pub(super) filter: Filter,
-    pub(super) sort: Option<Sort>,
+pub struct Selection {
+    /// The filter as it was written.
+    pub document: Document,
+    /// The filter.
+    pub filter: Filter,
+    /// The order asked for.
+    pub sort: Option<Sort>,
+}
+
+impl Selection {
+    /// Everything, in no order.
+    ///
+    /// # Errors
+    /// None; the filter that is parsed is empty.
+    pub fn everything() -> Result<Self> {
+        Ok(Self { document: Document::new(), filter: Filter::parse(&Document::new())?, sort: None })
+    }
 }
 
 /// How a query is run.
-pub(super) struct Plan {
-    pub(super) access: Access,
+pub struct Plan {
+    /// Where documents come from.
+    pub access: Access,
     /// Documents come in the order of the query's sort.
-    pub(super) sorted: bool,
+    pub sorted: bool,
     /// The index's name.
-    pub(super) index: Option<String>,
-    pushed: Vec<Predicate>,
+    pub index: Option<String>,
+    /// What the access yields matches, without a further look.
+    pub exact: bool,
+    /// The conditions that the access stands for.
+    pub pushed: Vec<Predicate>,
 }
 
 /// Where documents come from.
-pub(super) enum Access {
+pub enum Access {
     /// The whole collection, in insertion order.
     Natural,
     /// The documents with these `_id` keys.
     Ids(Vec<Vec<u8>>),
     /// The documents with keys in these ranges.
-    Index { source: Source, ranges: Vec<KeyRange>, order: Option<Direction> },
+    Index {
+        /// The index.
+        source: Source,
+        /// The ranges, none of which overlap.
+        ranges: Vec<KeyRange>,
+        /// Which way to read when the plan is sorted.
+        order: Option<Direction>,
+    },
 }
 
-/// A table or index of SQLite that holds keys.
+/// What holds keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// `documents_by_id`, of a collection.
+pub enum Source {
+    /// The `_id`s of a collection.
     Id(i64),
-    /// `index_entries`, of an index.
+    /// An index.
     Plain(i64),
-    /// `unique_entries`, of an index.
+    /// A unique index.
     Unique(i64),
 }
 
-/// Chooses the access to `collection`.
-pub(super) fn plan(collection: &Collection, selection: &Selection) -> Plan {
+/// Chooses the access to a collection with these indexes. `ids_cut` tells that the store holds some
+/// `_id`s in part, so that their keys give no order.
+pub fn plan(collection: i64, ids_cut: bool, indexes: &[Index], selection: &Selection) -> Plan {
     let predicates = selection.filter.predicates();
-    if let Some(plan) = by_id(&predicates) {
+    let mut plan = choose(collection, ids_cut, indexes, selection, &predicates);
+    let whole = selection.filter.exact_predicates();
+    let stands_for_all = |whole: Vec<Predicate>| whole.iter().all(|one| plan.pushed.contains(one));
+    plan.exact = match plan.access {
+        Access::Natural => selection.document.is_empty(),
+        Access::Ids(_) => whole.is_some_and(stands_for_all),
+        Access::Index { source, .. } => {
+            is_exact(ids_cut, indexes, source) && whole.is_some_and(stands_for_all)
+        }
+    };
+    plan
+}
+
+fn choose(
+    collection: i64,
+    ids_cut: bool,
+    indexes: &[Index],
+    selection: &Selection,
+    predicates: &[Predicate],
+) -> Plan {
+    if let Some(plan) = by_id(predicates) {
         return plan;
     }
-    let id = Candidate::id(collection.id);
-    let usable = collection.indexes.iter().filter(|index| is_complete_for(index, selection, &predicates));
+    let id = Candidate::id(collection, ids_cut);
+    let usable = indexes.iter().filter(|index| is_complete_for(index, selection, predicates));
     let best = usable
         .map(Candidate::of)
         .chain([id])
-        .filter_map(|candidate| candidate.plan(&predicates, selection.sort.as_ref()))
+        .filter_map(|candidate| candidate.plan(predicates, selection.sort.as_ref()))
         .max_by_key(|(score, _)| *score);
     match best {
         Some((_, plan)) => plan,
@@ -69,14 +115,24 @@ pub(super) fn plan(collection: &Collection, selection: &Selection) -> Plan {
     }
 }
 
+/// Whether each document has one key, and the key shows its values in full.
+fn is_exact(ids_cut: bool, indexes: &[Index], source: Source) -> bool {
+    match source {
+        Source::Id(_) => !ids_cut,
+        Source::Plain(id) | Source::Unique(id) => {
+            indexes.iter().any(|index| index.id == id && !index.multikey && !index.cut)
+        }
+    }
+}
+
 impl Plan {
     /// The whole collection.
-    pub(super) fn everything() -> Self {
-        Self { access: Access::Natural, sorted: false, index: None, pushed: Vec::new() }
+    pub const fn everything() -> Self {
+        Self { access: Access::Natural, sorted: false, index: None, exact: false, pushed: Vec::new() }
     }
 
     /// What `explain` tells of it.
-    pub(super) fn explain(&self, selection: &Selection) -> Document {
+    pub fn explain(&self, backend: &str, selection: &Selection) -> Document {
         let mut pushed = Document::new();
         for predicate in &self.pushed {
             let mut condition = match pushed.remove(&predicate.path) {
@@ -93,7 +149,7 @@ impl Plan {
         };
         let matched: Document =
             selection.document.clone().into_iter().filter(|(path, _)| !is_pushed(path)).collect();
-        let mut out = doc! { "backend": super::BACKEND, "pushed": pushed, "matched": matched };
+        let mut out = doc! { "backend": backend, "pushed": pushed, "matched": matched };
         if let Some(index) = &self.index {
             out.insert("index", index);
         }
@@ -123,7 +179,7 @@ fn condition_of(test: &Test) -> Document {
 }
 
 /// The key of the one document that can match, when the filter gives its `_id`.
-pub(super) fn single_id(selection: &Selection) -> Option<Vec<u8>> {
+pub fn single_id(selection: &Selection) -> Option<Vec<u8>> {
     match by_id(&selection.filter.predicates())?.access {
         Access::Ids(mut keys) if keys.len() == 1 => keys.pop(),
         _ => None,
@@ -147,6 +203,7 @@ fn by_id(predicates: &[Predicate]) -> Option<Plan> {
         access: Access::Ids(keys),
         sorted: false,
         index: Some(ID_INDEX.to_owned()),
+        exact: false,
         pushed: vec![predicate.clone()],
     })
 }
@@ -189,6 +246,7 @@ struct Candidate<'a> {
     name: &'a str,
     fields: Vec<(&'a str, Direction)>,
     multikey: bool,
+    cut: bool,
     unique: bool,
     /// Being in it is a condition in itself.
     selective: bool,
@@ -203,15 +261,16 @@ impl<'a> Candidate<'a> {
             name: &definition.name,
             fields: definition.keys.fields().iter().map(|(path, way)| (path.as_str(), *way)).collect(),
             multikey: index.multikey,
+            cut: index.cut,
             unique,
             selective: definition.spec.sparse || definition.partial.is_some(),
         }
     }
 
-    fn id(collection: i64) -> Self {
+    fn id(collection: i64, cut: bool) -> Self {
         let fields = vec![("_id", Direction::Ascending)];
         let source = Source::Id(collection);
-        Self { source, name: ID_INDEX, fields, multikey: false, unique: true, selective: false }
+        Self { source, name: ID_INDEX, fields, multikey: false, cut, unique: true, selective: false }
     }
 
     /// How good the index is for the query, and its plan; nothing when it is of no use.
@@ -237,7 +296,8 @@ impl<'a> Candidate<'a> {
             None => points.prefixes.into_iter().map(KeyRange::of_prefix).collect(),
         };
         let access = Access::Index { source: self.source, ranges, order };
-        Some((score, Plan { access, sorted: order.is_some(), index: Some(self.name.to_owned()), pushed }))
+        let index = Some(self.name.to_owned());
+        Some((score, Plan { access, sorted: order.is_some(), index, exact: false, pushed }))
     }
 
     /// Fixes the leading fields that predicates give values for.
@@ -280,7 +340,7 @@ impl<'a> Candidate<'a> {
     fn order(&self, points: &Points, sort: &Sort) -> Option<Direction> {
         let rest = &self.fields[points.fields..];
         let wanted = sort.fields();
-        if self.multikey || !points.single || rest.is_empty() || rest.len() != wanted.len() {
+        if self.multikey || self.cut || !points.single || rest.is_empty() || rest.len() != wanted.len() {
             return None;
         }
         let same_paths = rest.iter().zip(wanted).all(|(field, wanted)| field.0 == wanted.0);

@@ -7,18 +7,23 @@ use std::time::UNIX_EPOCH;
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use tandem_contract::{Clock, Entropy, Error, ErrorKind, Result};
-use tandem_documents::{Direction, index_key};
+
+use crate::{Direction, index_key};
 
 /// Makes ObjectIds: seconds, five random bytes of this store, a counter
 /// (<https://www.mongodb.com/docs/manual/reference/bson-types/#objectid>).
-pub(super) struct ObjectIds {
+pub struct ObjectIds {
     clock: Arc<dyn Clock>,
     random: [u8; 5],
     counter: AtomicU32,
 }
 
 impl ObjectIds {
-    pub(super) fn new(clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Result<Self> {
+    /// Ids by this clock, with a start that `entropy` gives.
+    ///
+    /// # Errors
+    /// Whatever `entropy` reports.
+    pub fn new(clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Result<Self> {
         let (mut random, mut start) = ([0; 5], [0; 4]);
         entropy.fill(&mut random)?;
         entropy.fill(&mut start)?;
@@ -37,7 +42,7 @@ impl ObjectIds {
     ///
     /// # Errors
     /// `InvalidArgument` for an `_id` of a type that MongoDB refuses.
-    pub(super) fn settle(&self, document: &mut Document) -> Result<Bson> {
+    pub fn settle(&self, document: &mut Document) -> Result<Bson> {
         let first = document.keys().next().is_some_and(|key| key == "_id");
         if let Some(id) = document.get("_id").filter(|_| first) {
             check(id)?;
@@ -53,7 +58,7 @@ impl ObjectIds {
 }
 
 /// The key that finds a document by its `_id`.
-pub(super) fn id_key(id: &Bson) -> Vec<u8> {
+pub fn id_key(id: &Bson) -> Vec<u8> {
     index_key::encode(&[(id.clone(), Direction::Ascending)])
 }
 

@@ -1,0 +1,121 @@
+//! A query under way: documents leave it one by one, rows come in by batches.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bson::Document;
+use futures_util::{StreamExt, stream};
+use tandem_contract::{DocumentStream, ErrorKind, Result, Target};
+use tandem_documents::store::{Window, decode_body};
+use tandem_documents::{Filter, Projection};
+
+use super::scan::Scan;
+use super::session::Session;
+use super::{Inner, is_broken};
+
+/// See the module.
+pub(super) struct Cursor {
+    scan: Option<Scan>,
+    filter: Filter,
+    projection: Option<Projection>,
+    skip: usize,
+    /// Documents that may still leave.
+    left: usize,
+    ready: VecDeque<Document>,
+}
+
+impl Cursor {
+    pub(super) fn new(scan: Scan, filter: Filter, projection: Option<Projection>, window: Window) -> Self {
+        let left = window.end().saturating_sub(window.start());
+        Self { scan: Some(scan), filter, projection, skip: window.start(), left, ready: VecDeque::new() }
+    }
+
+    /// Of an answer that is complete but for its projection.
+    pub(super) fn of_documents(
+        documents: Vec<Document>,
+        filter: Filter,
+        projection: Option<Projection>,
+    ) -> Result<Self> {
+        let left = documents.len();
+        let mut cursor = Self { scan: None, filter, projection, skip: 0, left, ready: VecDeque::new() };
+        documents.into_iter().try_for_each(|document| cursor.push(document))?;
+        Ok(cursor)
+    }
+
+    /// Reads on until documents are ready or there are no more.
+    pub(super) async fn fill(&mut self, session: &mut Session) -> Result<()> {
+        while self.ready.is_empty()
+            && self.left > 0
+            && let Some(scan) = &mut self.scan
+        {
+            let rows = scan.next(session.connection()?).await?.unwrap_or_default();
+            if scan.is_over() {
+                self.scan = None;
+            }
+            for row in rows {
+                if self.left == 0 {
+                    break;
+                }
+                let document = decode_body(&row.body)?;
+                if !self.filter.matches(&document)? {
+                    continue;
+                }
+                if self.skip > 0 {
+                    self.skip -= 1;
+                } else {
+                    self.push(document)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, document: Document) -> Result<()> {
+        let document = match &self.projection {
+            Some(projection) => projection.apply(&document, Some(&self.filter))?,
+            None => document,
+        };
+        self.left -= 1;
+        self.ready.push_back(document);
+        Ok(())
+    }
+
+    /// The documents; later batches are read with connections of their own, or that of the
+    /// transaction.
+    pub(super) fn into_stream(self, inner: Arc<Inner>, target: Target) -> DocumentStream {
+        if self.left == 0 || self.scan.is_none() {
+            return stream::iter(self.ready.into_iter().map(Ok)).boxed();
+        }
+        stream::try_unfold((self, inner, target), |(mut cursor, inner, target)| async move {
+            if cursor.ready.is_empty() {
+                inner.within(&target, cursor.refill(&inner, &target)).await?;
+            }
+            Ok(cursor.ready.pop_front().map(|document| (document, (cursor, inner, target))))
+        })
+        .boxed()
+    }
+
+    async fn refill(&mut self, inner: &Inner, target: &Target) -> Result<()> {
+        let mut tries = 0;
+        while self.left > 0 && self.scan.is_some() {
+            let mut session = inner.single(target).await?;
+            let mut filled = self.fill(&mut session).await;
+            // Another index was made, or this one changed its nature: mostly it can be read on.
+            if let Err(error) = &filled
+                && error.kind() == ErrorKind::Conflict
+                && let Ok(Some(now)) = inner.reload(&mut session, &target.collection).await
+                && self.scan.as_mut().is_some_and(|scan| scan.adopt(&now))
+            {
+                filled = self.fill(&mut session).await;
+            }
+            match session.finish(filled).await {
+                // The scan is where it was: what broke is read again.
+                Err(error) if is_broken(&error) && inner.may_try_again(&error, target, tries, true).await => {
+                    tries += 1;
+                }
+                result => return result,
+            }
+        }
+        Ok(())
+    }
+}

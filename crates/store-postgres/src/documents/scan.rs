@@ -1,0 +1,401 @@
+//! Runs a plan: yields the rows of documents in its order, a batch at a time, each by a statement of
+//! its own. Between batches nothing is held.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row as _};
+use tandem_contract::Result;
+use tandem_documents::Direction;
+use tandem_documents::store::{Access, KeyRange, Plan, Source};
+
+use super::catalog::Collection;
+use super::condition::JsonPath;
+use super::keys::{stored, stored_range};
+use super::{stale, store_error};
+
+/// Bodies that one batch may hold, in bytes; a single larger one is still read.
+const BATCH_BYTES: usize = 4 << 20;
+/// Rows of the first batch; each one after it has twice as many, up to the last number.
+const FIRST_BATCH: usize = 64;
+const LARGEST_BATCH: usize = 2048;
+/// `_id`s that are looked up in one batch.
+const MOST_IDS: usize = 64;
+
+/// A stored document.
+pub(super) struct StoredRow {
+    pub(super) seq: i64,
+    pub(super) body: Vec<u8>,
+}
+
+/// Where a query has come to.
+pub(super) struct Scan {
+    collection: Arc<Collection>,
+    /// What the server looks at besides keys.
+    condition: Option<JsonPath>,
+    state: State,
+    batch: usize,
+}
+
+enum State {
+    Natural {
+        after: i64,
+    },
+    Ids(Vec<Vec<u8>>),
+    /// To be read as a whole before their documents.
+    Ranges(Source, Vec<KeyRange>),
+    /// What an index named, in insertion order.
+    Seqs(VecDeque<i64>),
+    Keys(Keys),
+    Done,
+}
+
+impl Scan {
+    pub(super) fn new(collection: &Arc<Collection>, plan: &Plan, condition: Option<JsonPath>) -> Self {
+        let state = match &plan.access {
+            Access::Natural => State::Natural { after: i64::MIN },
+            Access::Ids(keys) => State::Ids(keys.iter().map(|key| stored(key.clone()).0).collect()),
+            Access::Index { ranges, .. } if ranges.is_empty() => State::Done,
+            Access::Index { source, ranges, order } if order.is_some() || ranges.len() == 1 => {
+                State::Keys(Keys::new(*source, &ranges[0], *order))
+            }
+            Access::Index { source, ranges, .. } => {
+                State::Ranges(*source, ranges.iter().map(stored_range).collect())
+            }
+        };
+        Self { collection: Arc::clone(collection), condition, state, batch: FIRST_BATCH }
+    }
+
+    /// Makes the scan one that changes of what it yields cannot disturb: documents keep their place
+    /// in the order of insertion, but not in that of an index.
+    pub(super) fn settle(mut self) -> Self {
+        if let State::Keys(keys) = self.state {
+            self.state = State::Ranges(keys.source, vec![keys.range]);
+        }
+        self
+    }
+
+    /// Reads no more than `rows` at first: nobody will want more.
+    pub(super) fn expect_at_most(&mut self, rows: usize) {
+        self.batch = self.batch.min(rows.max(1));
+    }
+
+    /// Goes on with the collection as it is now; `false` when the index that is being read is gone
+    /// or does not give the order any more.
+    pub(super) fn adopt(&mut self, collection: &Arc<Collection>) -> bool {
+        let same = collection.id == self.collection.id;
+        let source = match &self.state {
+            State::Keys(keys) => Some((keys.source, keys.ordered)),
+            State::Ranges(source, _) => Some((*source, false)),
+            State::Natural { .. } | State::Ids(_) | State::Seqs(_) | State::Done => None,
+        };
+        let fit = match source {
+            None => true,
+            Some((Source::Id(_), ordered)) => !(ordered && collection.ids_cut),
+            Some((Source::Plain(id) | Source::Unique(id), ordered)) => {
+                let unfit = |multikey: bool, cut: bool| ordered && (multikey || cut);
+                collection.indexes.iter().any(|index| index.id == id && !unfit(index.multikey, index.cut))
+            }
+        };
+        self.collection = Arc::clone(collection);
+        same && fit
+    }
+
+    /// Whether [`Self::next`] has nothing more, as far as is known without looking.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The next rows; `None` after the last. A batch may be empty. After an error the same rows can
+    /// be asked for again.
+    ///
+    /// # Errors
+    /// `Conflict` when the collection is not as the scan knows it.
+    pub(super) async fn next(&mut self, connection: &mut PgConnection) -> Result<Option<Vec<StoredRow>>> {
+        let mut state = std::mem::replace(&mut self.state, State::Done);
+        if matches!(state, State::Done) {
+            return Ok(None);
+        }
+        let read = self.read(connection, &mut state).await;
+        match read {
+            Ok((rows, over)) => {
+                self.batch = (self.batch * 2).min(LARGEST_BATCH);
+                if !over {
+                    self.state = state;
+                }
+                Ok(Some(rows))
+            }
+            Err(error) => {
+                self.state = state;
+                Err(error)
+            }
+        }
+    }
+
+    /// Also tells whether these are the last.
+    async fn read(&self, connection: &mut PgConnection, state: &mut State) -> Result<(Vec<StoredRow>, bool)> {
+        let (id, batch, condition) = (self.collection.id, self.batch, self.condition.as_ref());
+        let found = match state {
+            State::Done => return Ok((Vec::new(), true)),
+            State::Natural { after } => {
+                let rows = natural(connection, id, *after, condition, batch).await?;
+                *after = rows.last().map_or(*after, |last| last.seq);
+                let over = !may_go_on(&rows, batch);
+                return Ok((rows, over));
+            }
+            State::Keys(keys) => {
+                let rows = keys.next(connection, &self.collection, condition, batch).await?;
+                return Ok((rows, keys.done));
+            }
+            State::Ids(keys) if keys.len() <= MOST_IDS => {
+                return Ok((by_ids(connection, id, keys).await?, true));
+            }
+            State::Ids(keys) => {
+                let ranges: Vec<_> = keys.iter().cloned().map(KeyRange::of_prefix).collect();
+                seqs_in(connection, &self.collection, Source::Id(id), &ranges).await?
+            }
+            State::Ranges(source, ranges) => {
+                seqs_in(connection, &self.collection, *source, ranges).await?
+            }
+            State::Seqs(seqs) => std::mem::take(seqs),
+        };
+        *state = State::Seqs(found);
+        let State::Seqs(seqs) = state else { return Ok((Vec::new(), true)) };
+        take(connection, id, seqs, condition, batch).await
+    }
+}
+
+/// Takes some from the front of `seqs` and reads their rows; also tells whether these are the last.
+async fn take(
+    connection: &mut PgConnection,
+    collection: i64,
+    seqs: &mut VecDeque<i64>,
+    condition: Option<&JsonPath>,
+    limit: usize,
+) -> Result<(Vec<StoredRow>, bool)> {
+    if seqs.is_empty() {
+        return Ok((Vec::new(), true));
+    }
+    let some: Vec<i64> = seqs.iter().copied().take(limit).collect();
+    let rows = by_seqs(connection, collection, &some, condition).await?;
+    let full = size(&rows) >= BATCH_BYTES;
+    // What did not fit is still to come.
+    let last = if full { rows.last().map(|row| row.seq) } else { some.last().copied() };
+    while last.is_some_and(|last| seqs.front().is_some_and(|seq| *seq <= last)) {
+        seqs.pop_front();
+    }
+    Ok((rows, seqs.is_empty()))
+}
+
+/// Limits a batch by bytes too: `before` is what the rows before hold together.
+fn bounded(columns: &str, order: &str, rows: &str) -> String {
+    format!(
+        "SELECT {columns} FROM (SELECT q.*, sum(octet_length(q.body)) OVER (ORDER BY {order} ROWS UNBOUNDED \
+         PRECEDING) - octet_length(q.body) AS before FROM ({rows}) AS q) AS w WHERE before < {BATCH_BYTES} \
+         ORDER BY {order}"
+    )
+}
+
+async fn natural(
+    connection: &mut PgConnection,
+    collection: i64,
+    after: i64,
+    condition: Option<&JsonPath>,
+    limit: usize,
+) -> Result<Vec<StoredRow>> {
+    let read = bounded(
+        "seq, body",
+        "seq",
+        &format!(
+            "SELECT seq, body FROM c{collection} WHERE seq > $1 AND (doc @@ $2) IS NOT FALSE
+             ORDER BY seq LIMIT $3"
+        ),
+    );
+    let query = sqlx::query(AssertSqlSafe(read)).bind(after).bind(condition).bind(integer(limit));
+    let rows = query.fetch_all(connection).await.map_err(store_error)?;
+    rows.iter().map(|row| stored_row(row, 0)).collect()
+}
+
+async fn by_ids(connection: &mut PgConnection, collection: i64, keys: &[Vec<u8>]) -> Result<Vec<StoredRow>> {
+    let rows = match keys {
+        [key] => {
+            let read = format!("SELECT seq, body FROM c{collection} WHERE id_key = $1");
+            sqlx::query(AssertSqlSafe(read)).bind(key).fetch_all(connection).await
+        }
+        keys => {
+            let read = format!("SELECT seq, body FROM c{collection} WHERE id_key = ANY($1) ORDER BY seq");
+            sqlx::query(AssertSqlSafe(read)).bind(keys).fetch_all(connection).await
+        }
+    };
+    rows.map_err(store_error)?.iter().map(|row| stored_row(row, 0)).collect()
+}
+
+async fn by_seqs(
+    connection: &mut PgConnection,
+    collection: i64,
+    seqs: &[i64],
+    condition: Option<&JsonPath>,
+) -> Result<Vec<StoredRow>> {
+    let read = bounded(
+        "seq, body",
+        "seq",
+        &format!(
+            "SELECT seq, body FROM c{collection} WHERE seq = ANY($1) AND (doc @@ $2) IS NOT FALSE ORDER BY seq"
+        ),
+    );
+    let query = sqlx::query(AssertSqlSafe(read)).bind(seqs).bind(condition);
+    let rows = query.fetch_all(connection).await.map_err(store_error)?;
+    rows.iter().map(|row| stored_row(row, 0)).collect()
+}
+
+/// What the ranges hold, in insertion order, each document once.
+async fn seqs_in(
+    connection: &mut PgConnection,
+    collection: &Collection,
+    source: Source,
+    ranges: &[KeyRange],
+) -> Result<VecDeque<i64>> {
+    let (table, key) = table(source);
+    let read = format!(
+        "SELECT v.version, e.seq FROM collections AS v LEFT JOIN LATERAL (
+            SELECT DISTINCT e.seq FROM unnest($1::bytea[], $2::bytea[]) AS r (lower, upper)
+            JOIN {table} AS e ON e.{key} >= r.lower AND e.{key} < r.upper
+         ) AS e ON true WHERE v.id = $3 ORDER BY e.seq"
+    );
+    let lower: Vec<&[u8]> = ranges.iter().map(|range| range.lower.as_slice()).collect();
+    let upper: Vec<&[u8]> = ranges.iter().map(|range| range.upper.as_slice()).collect();
+    let query = sqlx::query(AssertSqlSafe(read)).bind(lower).bind(upper).bind(collection.id);
+    let rows = query.fetch_all(connection).await.map_err(store_error)?;
+    check_version(&rows, collection)?;
+    let mut seqs = VecDeque::with_capacity(rows.len());
+    for row in &rows {
+        seqs.extend(row.try_get::<Option<i64>, _>(1).map_err(store_error)?);
+    }
+    Ok(seqs)
+}
+
+/// One range of an index, read in its order; documents with the same key in insertion order.
+struct Keys {
+    source: Source,
+    range: KeyRange,
+    way: Direction,
+    /// Whether somebody relies on the order.
+    ordered: bool,
+    last: Option<(Vec<u8>, i64)>,
+    /// What was yielded: a document may have several keys, now or from its next change on.
+    seen: HashSet<i64>,
+    done: bool,
+}
+
+impl Keys {
+    fn new(source: Source, range: &KeyRange, order: Option<Direction>) -> Self {
+        let (way, ordered) = (order.unwrap_or(Direction::Ascending), order.is_some());
+        Self {
+            source,
+            range: stored_range(range),
+            way,
+            ordered,
+            last: None,
+            seen: HashSet::new(),
+            done: false,
+        }
+    }
+
+    async fn next(
+        &mut self,
+        connection: &mut PgConnection,
+        collection: &Collection,
+        condition: Option<&JsonPath>,
+        limit: usize,
+    ) -> Result<Vec<StoredRow>> {
+        let read = self.statement(collection.id);
+        let (start, end, edge) = match self.way {
+            Direction::Ascending => (&self.range.lower, &self.range.upper, i64::MIN),
+            Direction::Descending => (&self.range.upper, &self.range.lower, i64::MAX),
+        };
+        let (key, seq) = self.last.as_ref().map_or((start, edge), |(key, seq)| (key, *seq));
+        let query = sqlx::query(AssertSqlSafe(read)).bind(key).bind(seq).bind(end).bind(condition);
+        let query = query.bind(integer(limit)).bind(collection.id);
+        let rows = query.fetch_all(connection).await.map_err(store_error)?;
+        check_version(&rows, collection)?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if row.try_get::<Option<i64>, _>(2).map_err(store_error)?.is_some() {
+                found.push(stored_row(row, 2)?);
+                self.last =
+                    Some((row.try_get(1).map_err(store_error)?, row.try_get(2).map_err(store_error)?));
+            }
+        }
+        self.done = !may_go_on(&found, limit);
+        found.retain(|row| self.seen.insert(row.seq));
+        Ok(found)
+    }
+
+    /// key, seq, end, condition, limit, collection
+    fn statement(&self, collection: i64) -> String {
+        let (table, key) = table(self.source);
+        let from = match self.source {
+            Source::Id(_) => format!("SELECT e.{key} AS key, e.seq, e.body FROM {table} AS e"),
+            _ => format!(
+                "SELECT e.{key}, e.seq, d.body FROM {table} AS e JOIN c{collection} AS d ON d.seq = e.seq"
+            ),
+        };
+        let doc = if matches!(self.source, Source::Id(_)) { "e.doc" } else { "d.doc" };
+        let (bounds, order) = match self.way {
+            Direction::Ascending => {
+                (format!("(e.{key}, e.seq) > ($1, $2) AND e.{key} < $3"), ("", "key, seq"))
+            }
+            Direction::Descending => (
+                format!("e.{key} <= $1 AND NOT (e.{key} = $1 AND e.seq <= $2) AND e.{key} >= $3"),
+                (" DESC", "key DESC, seq"),
+            ),
+        };
+        let rows = format!(
+            "{from} WHERE {bounds} AND ({doc} @@ $4) IS NOT FALSE ORDER BY e.{key}{}, e.seq LIMIT $5",
+            order.0
+        );
+        let page = bounded("key, seq, body", order.1, &rows);
+        format!(
+            "SELECT v.version, p.key, p.seq, p.body FROM collections AS v LEFT JOIN LATERAL ({page}) AS p ON true
+             WHERE v.id = $6"
+        )
+    }
+}
+
+/// The table that holds keys, and the column.
+pub(super) fn table(source: Source) -> (String, &'static str) {
+    match source {
+        Source::Id(collection) => (format!("c{collection}"), "id_key"),
+        Source::Plain(index) | Source::Unique(index) => (format!("i{index}"), "key"),
+    }
+}
+
+/// The first column is the version that the statement saw.
+pub(super) fn check_version(rows: &[PgRow], collection: &Collection) -> Result<()> {
+    match rows.first() {
+        Some(row) if row.try_get::<i64, _>(0).map_err(store_error)? == collection.version => Ok(()),
+        _ => Err(stale()),
+    }
+}
+
+/// `at` is the column of `seq`; the body follows it.
+fn stored_row(row: &PgRow, at: usize) -> Result<StoredRow> {
+    Ok(StoredRow {
+        seq: row.try_get(at).map_err(store_error)?,
+        body: row.try_get(at + 1).map_err(store_error)?,
+    })
+}
+
+/// Whether a batch ended for its own limits.
+fn may_go_on(rows: &[StoredRow], limit: usize) -> bool {
+    rows.len() >= limit || size(rows) >= BATCH_BYTES
+}
+
+fn size(rows: &[StoredRow]) -> usize {
+    rows.iter().map(|row| row.body.len()).sum()
+}
+
+fn integer(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
