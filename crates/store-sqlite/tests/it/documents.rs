@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bson::doc;
-use tandem_contract::{DocumentStore, ErrorKind, Find, Target};
-use tandem_store_suite::common::{all, target};
+use tandem_contract::{DocumentStore, ErrorKind, Target};
+use tandem_store_suite::common::target;
 use tempfile::tempdir;
 
 use crate::common::{crash_image, documents};
@@ -13,7 +13,8 @@ use crate::common::{crash_image, documents};
 async fn a_write_survives_a_crash() {
     let (folder, image) = (tempdir().unwrap(), tempdir().unwrap());
     let store = documents(folder.path()).await;
-    let target = numbers(&store, 100).await;
+    let target = target("numbers");
+    store.insert(&target, (0..100).map(|n| doc! { "_id": n }).collect(), true).await.unwrap();
     crash_image(folder.path(), image.path());
     assert_eq!(documents(image.path()).await.count(&target, doc! {}, 0, None).await.unwrap(), 100);
 }
