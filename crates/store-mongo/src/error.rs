@@ -84,7 +84,12 @@ impl Role {
             13 => of(ErrorKind::Forbidden, "The user of the database may not do this"),
             code if is_unavailable(code) => self.unavailable(error),
             code if is_about_arguments(code) => of(ErrorKind::InvalidArgument, message),
-            _ => Error::internal(error),
+            // InternalError, UnknownError, ProtocolError, InterruptedDueToStorageChange
+            1 | 8 | 17 | 355 => Error::internal(error),
+            // Of others the kind is known, and not whether a person may read what they say.
+            code => {
+                of(ErrorKind::InvalidArgument, &format!("The database refused the operation (code {code})"))
+            }
         }
     }
 }
@@ -121,12 +126,12 @@ const fn is_unavailable(code: i32) -> bool {
     )
 }
 
-/// Codes that tell of the query, update, document or index that the caller gave. Those above 10000
-/// number single checks of the parsers.
+/// Codes whose sentences are about the query, update, document or index that the caller gave.
+/// Those above 10000 number single checks of the parsers.
 const fn is_about_arguments(code: i32) -> bool {
     match code {
-        2..=5 | 8 | 9 | 14 | 15 | 16 | 17 | 20 | 21 | 22 | 28 | 29 | 31 | 32 | 33 | 40 | 44 | 45 | 47 => true,
-        52..=58 | 61 | 66..=68 | 72 | 73 | 75 | 82..=84 | 92 | 93 | 99 | 103 | 107 | 109 | 121 => true,
+        2..=5 | 9 | 14 | 15 | 16 | 20 | 21 | 22 | 28 | 29 | 31..=34 | 40 | 44 | 45 | 47 => true,
+        52..=58 | 61 | 66..=68 | 72 | 73 | 75 | 82..=84 | 92 | 93 | 99 | 103 | 107 | 109 | 111 | 121 => true,
         131 | 145 | 146 | 165 | 167..=173 | 177 | 181 | 188 | 191 | 197 | 201 | 207 | 216 | 219 => true,
         221 | 224 | 226 | 227 | 229 | 232 | 235 | 238 | 239 | 241 | 242 | 244 | 257 | 258 | 278 | 281 => true,
         284 | 289..=292 | 296 | 303 | 309 | 322 | 334 | 352 | 361 | 370 => true,

@@ -71,9 +71,16 @@ pub(crate) enum Variable {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     names: Vec<String>,
+    verbatim: bool,
 }
 
 impl Names {
+    /// For expressions that are left as they are written: MongoDB computes nothing of an update's
+    /// pipeline beforehand, so that an error in what is never reached is none.
+    pub(crate) fn verbatim() -> Self {
+        Self { verbatim: true, ..Self::default() }
+    }
+
     /// These and more.
     pub(crate) fn with<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Self {
         let mut all = self.clone();

@@ -91,13 +91,20 @@ fn parse_document(document: &Document, names: &Names) -> Result<Expression> {
 
 fn parse_operator(name: &str, operand: &Bson, names: &Names) -> Result<Expression> {
     if let Some(operator) = operators::operator(name) {
-        return fold::call(operator, arguments(operator, operand, names)?);
+        let arguments = arguments(operator, operand, names)?;
+        return match names.verbatim {
+            true => Ok(Expression::Call(operator, arguments)),
+            false => fold::call(operator, arguments),
+        };
     }
     if let Some(operator) = operators::named(name) {
         return named(operator, operand, names);
     }
     if let Some(control) = control::parse(name, operand, names)? {
-        return control.fold();
+        return match names.verbatim {
+            true => Ok(Expression::Control(Box::new(control))),
+            false => control.fold(),
+        };
     }
     if let Some(search) = RegexSearch::parse(name, operand, names)? {
         return Ok(Expression::Search(Box::new(search)));
@@ -156,20 +163,24 @@ fn named(operator: &'static Named, operand: &Bson, names: &Names) -> Result<Expr
         };
         arguments.push(argument.map(parse).transpose()?);
     }
-    finish_named(operator, arguments)
+    finish_named(operator, arguments, names)
 }
 
-fn finish_named(operator: &'static Named, arguments: Vec<Option<Expression>>) -> Result<Expression> {
+fn finish_named(
+    operator: &'static Named,
+    arguments: Vec<Option<Expression>>,
+    names: &Names,
+) -> Result<Expression> {
     if let Some(check) = operator.check {
         check(operator.name, &arguments)?;
     }
     let known = arguments.iter().flatten().all(fold::is_literal);
     let expression = Expression::Named(operator, arguments);
-    if operator.folds && known { fold::evaluate(expression) } else { Ok(expression) }
+    if operator.folds && known && !names.verbatim { fold::evaluate(expression) } else { Ok(expression) }
 }
 
 fn bare(operator: &'static Named, value: &Bson, names: &Names) -> Result<Expression> {
     let mut arguments = vec![Some(parse(value, names)?)];
     arguments.resize_with(operator.parameters.len(), || None);
-    finish_named(operator, arguments)
+    finish_named(operator, arguments, names)
 }

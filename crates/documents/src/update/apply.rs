@@ -86,7 +86,7 @@ impl Applier<'_> {
                 Ok(Effect::Value(self.renamed[*source].clone().unwrap_or(value)))
             }
             Tree::Leaf(modifier) => {
-                self.touched |= modifier.always_modifies();
+                self.touched |= modifier.always_modifies(&value);
                 modifier.change(value, &self.path.join("."), self.context)
             }
             Tree::Fields { fields, positional } => {

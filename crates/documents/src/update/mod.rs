@@ -23,7 +23,7 @@ use crate::pipeline::Stages;
 use array_filters::ArrayFilters;
 use tree::Tree;
 
-pub use upsert::upsert_document;
+pub use upsert::{check_upsert, upsert_document};
 
 /// A parsed update.
 #[derive(Clone, Debug)]

@@ -117,9 +117,16 @@ impl Modifier {
         }))
     }
 
-    /// Whether the document counts as modified even when the value stays as it is.
-    pub(super) fn always_modifies(&self) -> bool {
-        matches!(self, Self::Push(push) if push.always_modifies())
+    /// Whether the document counts as modified even when `value` stays as it is.
+    pub(super) fn always_modifies(&self, value: &Bson) -> bool {
+        match self {
+            Self::Push(push) => push.always_modifies(),
+            // It never equals what it was.
+            Self::Increment(_) | Self::Multiply(_) => {
+                matches!(value, Bson::Double(number) if number.is_nan())
+            }
+            _ => false,
+        }
     }
 
     /// The value where there was none.

@@ -8,13 +8,23 @@ use crate::number::Number;
 
 /// Adds; whole numbers that outgrow 32 bits become longs.
 pub(super) fn increment(value: &Bson, amount: Number, path: &str) -> Result<Bson> {
-    let value = number("$inc", value, path)?;
-    fit("$inc", path, value, amount, i64::checked_add, |l, r| l + r, Decimal::add)
+    let left = number("$inc", value, path)?;
+    let sum = fit("$inc", path, left, amount, i64::checked_add, |l, r| l + r, Decimal::add)?;
+    Ok(unless_equal(value, sum))
 }
 
 pub(super) fn multiply(value: &Bson, factor: Number, path: &str) -> Result<Bson> {
-    let value = number("$mul", value, path)?;
-    fit("$mul", path, value, factor, i64::checked_mul, |l, r| l * r, Decimal::multiply)
+    let left = number("$mul", value, path)?;
+    let product = fit("$mul", path, left, factor, i64::checked_mul, |l, r| l * r, Decimal::multiply)?;
+    Ok(unless_equal(value, product))
+}
+
+/// A negative zero stays one when zero is added.
+fn unless_equal(value: &Bson, result: Bson) -> Bson {
+    match (value, &result) {
+        (Bson::Double(before), Bson::Double(after)) if before == after => value.clone(),
+        _ => result,
+    }
 }
 
 fn number(operator: &str, value: &Bson, path: &str) -> Result<Number> {

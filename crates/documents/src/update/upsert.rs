@@ -15,9 +15,7 @@ use crate::filter::{Comparison, Filter, Node, NodeTest};
 /// `InvalidArgument` when the filter sets a path twice or has an `$expr`, when the update changes
 /// the `_id` the filter gives, when `_id` is an array, and as [`Update::apply`].
 pub fn upsert_document(filter: &Filter, update: &Update, context: &UpdateContext) -> Result<Document> {
-    if has_expression(filter.root()) {
-        return Err(invalid("$expr cannot stand in the filter of an upsert"));
-    }
+    check_upsert(filter)?;
     let mut equalities = BTreeMap::new();
     let only_id = matches!(update.change, Change::Replacement(_));
     collect(filter.root(), only_id, &mut equalities)?;
@@ -36,6 +34,17 @@ pub fn upsert_document(filter: &Filter, update: &Update, context: &UpdateContext
             Err(invalid("\"_id\" must not be an array, a regular expression or undefined"))
         }
         _ => Ok(document),
+    }
+}
+
+/// Refuses a filter that no upsert may have, whether or not something matches.
+///
+/// # Errors
+/// `InvalidArgument` when the filter has an `$expr`.
+pub fn check_upsert(filter: &Filter) -> Result<()> {
+    match has_expression(filter.root()) {
+        true => Err(invalid("$expr cannot stand in the filter of an upsert")),
+        false => Ok(()),
     }
 }
 

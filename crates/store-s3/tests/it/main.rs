@@ -2,4 +2,10 @@
 #![cfg(test)]
 
 mod behavior;
+mod clients;
+mod credentials;
+mod faults;
+mod presigned;
+mod scripted;
 mod servers;
+mod tls;

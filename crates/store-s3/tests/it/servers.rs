@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -80,11 +79,4 @@ pub(crate) fn context() -> OpenContext {
 /// Opens the store with `settings`.
 pub(crate) async fn open(settings: Value) -> Result<Arc<dyn BlobStore>> {
     S3Factory::open(serde_json::from_value(settings).expect("settings"), context()).await
-}
-
-/// What no other bucket of this server begins with.
-pub(crate) fn fresh_prefix() -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a time after 1970");
-    format!("t{:x}-{}-", since.as_micros(), COUNT.fetch_add(1, Ordering::Relaxed))
 }

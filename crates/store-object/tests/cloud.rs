@@ -1,0 +1,68 @@
+//! The behaviour suite on the clouds' emulators, where their addresses are in `TANDEM_TEST_AZURE`
+//! (Azurite) and `TANDEM_TEST_GCS`: neither is had everywhere, and no other server speaks these
+//! languages.
+#![cfg(test)]
+#![cfg(all(feature = "azure", feature = "gcs"))]
+
+mod opening;
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use opening::context;
+use serde_json::json;
+use tandem_blobs::behavior_suite;
+use tandem_blobs::suite::Subject;
+use tandem_contract::{BackendFactory, BlobListing, BlobStore, Bucket};
+use tandem_store_object::{AzureFactory, GcsFactory};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+behavior_suite!(azure);
+behavior_suite!(gcs);
+
+type Turn = OwnedMutexGuard<()>;
+
+/// The address of an emulator that has the containers `default`, `default-2` and `other.bucket-1`.
+fn emulator(variable: &str) -> Option<String> {
+    let address = std::env::var(variable).ok();
+    if address.is_none() {
+        eprintln!("NOT TESTED: no emulator, {variable} is not set");
+    }
+    address
+}
+
+async fn azure() -> (Option<Subject>, Turn) {
+    static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
+    let turn = Arc::clone(&TURN).lock_owned().await;
+    let Some(endpoint) = emulator("TANDEM_TEST_AZURE") else { return (None, turn) };
+    // The account and key that every Azurite has.
+    let config = json!({
+        "endpoint": endpoint, "emulator": true, "account": "devstoreaccount1",
+        "access_key": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+    });
+    let store = AzureFactory::open(serde_json::from_value(config).unwrap(), context(Path::new("."))).await.unwrap();
+    (Some(emptied(store).await), turn)
+}
+
+async fn gcs() -> (Option<Subject>, Turn) {
+    static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
+    let turn = Arc::clone(&TURN).lock_owned().await;
+    let Some(endpoint) = emulator("TANDEM_TEST_GCS") else { return (None, turn) };
+    let config = json!({ "endpoint": endpoint, "anonymous": true });
+    let store = GcsFactory::open(serde_json::from_value(config).unwrap(), context(Path::new("."))).await.unwrap();
+    (Some(emptied(store).await), turn)
+}
+
+async fn emptied(store: Arc<dyn BlobStore>) -> Subject {
+    for bucket in ["default", "default-2", "other.bucket-1"] {
+        let bucket = Bucket::new(bucket).unwrap();
+        let all = BlobListing { limit: Some(10_000), ..BlobListing::default() };
+        let keys: Vec<String> =
+            store.list(&bucket, all).await.unwrap().blobs.into_iter().map(|blob| blob.key).collect();
+        store.delete_many(&bucket, &keys).await.unwrap();
+    }
+    let mut subject = Subject::from(store);
+    subject.long_keys = false;
+    subject.rounds = 60;
+    subject
+}

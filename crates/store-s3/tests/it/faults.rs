@@ -1,0 +1,174 @@
+//! Servers and networks that fail.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use tandem_contract::{
+    BackendFactory, BlobBody, BlobListing, BlobStore, Bucket, Clock, Error, ErrorKind, OpenContext, PutOptions,
+    SystemEntropy,
+};
+use tandem_store_s3::S3Factory;
+
+use crate::scripted::{Scripted, Then, error};
+use crate::servers;
+
+const SECRET: &str = "a-secret-that-nobody-sees";
+
+fn settings(endpoint: &str) -> Value {
+    json!({
+        "endpoint": endpoint, "region": "us-east-1", "access_key": "somebody", "secret_key": SECRET,
+        "request_timeout": "1s", "connect_timeout": "1s", "attempts": 3,
+    })
+}
+
+fn bucket() -> Bucket {
+    Bucket::new("photos").unwrap()
+}
+
+fn ok() -> Then {
+    Then::Answer(200, "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>".to_owned())
+}
+
+async fn scripted(first: Vec<Then>, after: Then) -> (Scripted, Arc<dyn BlobStore>) {
+    let server = Scripted::new([vec![ok()], first].concat(), after).await;
+    let store = servers::open(settings(&server.endpoint)).await.unwrap();
+    (server, store)
+}
+
+async fn put(store: &Arc<dyn BlobStore>, bytes: usize) -> Result<(), Error> {
+    let body = BlobBody::Bytes(Bytes::from(vec![7; bytes]));
+    store.put(&bucket(), "k", body, PutOptions::default()).await.map(drop)
+}
+
+/// The error is of this kind and keeps the secret.
+fn assert_kind(error: &Error, kind: ErrorKind) {
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(!error.to_string().contains(SECRET), "{error}");
+    assert!(!error.message().contains("127.0.0.1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_to_slow_down_is_asked_again() {
+    let (server, store) = scripted(vec![error(503, "SlowDown"), error(500, "InternalError")], ok()).await;
+    put(&store, 10).await.unwrap();
+    assert_eq!(server.seen().iter().filter(|line| line.starts_with("PUT /photos/k")).count(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_stays_overloaded_is_given_up() {
+    let (server, store) = scripted(vec![], error(503, "SlowDown")).await;
+    let refused = put(&store, 10).await.unwrap_err();
+    assert_kind(&refused, ErrorKind::StoreUnavailable);
+    assert!(refused.detail().unwrap().contains("SlowDown"), "{refused}");
+    assert_eq!(server.seen().len(), 1 + 3);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_asked_again() {
+    let (_server, store) = scripted(vec![Then::HangUp, Then::HangUp], ok()).await;
+    put(&store, 1 << 20).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let (_server, store) = scripted(vec![], Then::Silence).await;
+    assert_kind(&put(&store, 10).await.unwrap_err(), ErrorKind::StoreUnavailable);
+    assert_kind(&store.ping(&bucket()).await.unwrap_err(), ErrorKind::StoreUnavailable);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_error() {
+    let (_server, store) = scripted(vec![], Then::BreakOff { announced: 1000, sent: 400 }).await;
+    let found = store.get(&bucket(), "k", None).await.unwrap().unwrap();
+    let read: Result<Vec<Bytes>, Error> = found.stream.try_collect().await;
+    assert_kind(&read.unwrap_err(), ErrorKind::StoreUnavailable);
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_midway_is_aborted() {
+    let begun = Then::Answer(
+        200,
+        "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>".to_owned(),
+    );
+    let (server, store) = scripted(vec![begun], Then::HangUp).await;
+    let pieces = (0..20).map(|_| Ok(Bytes::from(vec![1; 1 << 20])));
+    let body = BlobBody::Stream { stream: stream::iter(pieces).boxed(), length: None };
+    let failed = store.put(&bucket(), "k", body, PutOptions::default()).await.unwrap_err();
+    assert_kind(&failed, ErrorKind::StoreUnavailable);
+    // Waits for what is under way.
+    store.close().await;
+    let seen = server.seen();
+    assert!(seen.iter().any(|line| line.starts_with("DELETE /photos/k?") && line.contains("uploadId=u1")), "{seen:?}");
+    assert!(!seen.iter().any(|line| line.starts_with("POST /photos/k?uploadId")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_listens_is_named() {
+    let refused = servers::open(settings("http://127.0.0.1:9")).await.map(drop).unwrap_err();
+    assert_kind(&refused, ErrorKind::StoreUnavailable);
+    let detail = refused.detail().unwrap();
+    assert!(detail.contains("http://127.0.0.1:9") && detail.contains("storage.s3.endpoint"), "{detail}");
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_apart_and_kept() {
+    for server in servers::all() {
+        for (access, secret, setting) in [("nobody", SECRET, "storage.s3.access_key"), (&*server.access_key, SECRET, "storage.s3.secret_key")] {
+            let mut settings = server.settings();
+            settings["access_key"] = access.into();
+            settings["secret_key"] = secret.into();
+            let refused = servers::open(settings).await.map(drop).unwrap_err();
+            assert_kind(&refused, ErrorKind::Forbidden);
+            assert!(refused.detail().unwrap().contains(setting), "{}: {refused}", server.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_named() {
+    for server in servers::all() {
+        let mut settings = server.settings();
+        settings["create_buckets"] = false.into();
+        let store = servers::open(settings).await.unwrap();
+        let absent = Bucket::new("nowhere-to-be-found").unwrap();
+        let missing = store.ping(&absent).await.unwrap_err();
+        assert_kind(&missing, ErrorKind::NotFound);
+        assert!(missing.message().contains("nowhere-to-be-found"), "{missing}");
+        assert!(store.get(&absent, "k", None).await.unwrap().is_none());
+        assert!(store.list(&absent, BlobListing::default()).await.unwrap().blobs.is_empty());
+    }
+}
+
+/// A clock that is wrong by half an hour; servers allow fifteen minutes.
+struct Wrong;
+
+impl Clock for Wrong {
+    fn monotonic(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now() - Duration::from_secs(1800)
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_put_right_or_named() {
+    for server in servers::all() {
+        let context =
+            OpenContext { clock: Arc::new(Wrong), entropy: Arc::new(SystemEntropy), base: Path::new(".").to_owned() };
+        let config = serde_json::from_value(server.settings()).unwrap();
+        // The SDK learns the server's time from the first refusal.
+        match S3Factory::open(config, context).await {
+            Ok(store) => put(&store, 10).await.unwrap_or_else(|error| panic!("{}: {error}", server.name)),
+            Err(refused) => {
+                assert_kind(&refused, ErrorKind::Forbidden);
+                assert!(refused.detail().unwrap().contains("clock"), "{}: {refused}", server.name);
+            }
+        }
+    }
+}
