@@ -94,7 +94,7 @@ const tandem = (engine) => ({
       'storage.local.root': path.join(data, 'objects'),
       'telemetry.level': 'warn',
     }
-    const binary = path.join(BENCH, '../target/release/tandem')
+    const binary = env.TANDEM_BIN || path.join(BENCH, '../target/release/tandem')
     return [binary, 'serve', ...Object.entries(settings).flatMap(([k, v]) => ['--set', `${k}=${v}`])]
   },
   deploy: `exec ${process.execPath} ${path.join(BENCH, 'peers/tandem-deploy.mjs')}`,

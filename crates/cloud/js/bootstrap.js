@@ -51,6 +51,7 @@ const names = Object.keys(FILES);
 if (host.defineLazy !== undefined) host.defineLazy(names, load);
 else for (const name of names) defineLazy(name, load);
 
+require("./neutral.js");
 require("./no-eval.js");
 
 const entry = require("./entry.js");

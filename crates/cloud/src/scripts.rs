@@ -49,6 +49,7 @@ const SCRIPTS: &[Script] = scripts![
     "invoke.js",
     "kinds.js",
     "modules.js",
+    "neutral.js",
     "no-eval.js",
     "primordials.js",
     "storage.js",

@@ -25,6 +25,7 @@ pub fn original(
         let Some(Frame { function, module, line, column }) = Frame::parse(frame) else { continue };
         let Some(found) = program.module(module) else { continue };
         let (line, column) = uninstrumented(module, line, column);
+        let column = start_of_chain(&found.code, line, column);
         let mapped = found.map.as_ref().and_then(|map| map.original(line, column));
         // Writing to a string does not fail.
         let _ = match mapped {
@@ -34,6 +35,51 @@ pub fn original(
     }
     text
 }
+
+/// The column at which the chain of names begins that `column` is in, `new` included: of
+/// `new a.B()` one engine points at `new`, another at `B`. Columns are in UTF-16 code units, from 1.
+fn start_of_chain(code: &str, line: u32, column: u32) -> u32 {
+    let is_name = |unit: u16| match u8::try_from(unit) {
+        Ok(byte) if byte.is_ascii() => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'#'),
+        _ => true,
+    };
+    let is_linked =
+        |before: &[u16]| matches!(before, [.., unit] if is_name(*unit) || *unit == u16::from(b'.'));
+    let end = column.saturating_sub(1) as usize;
+    let text = code.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
+    let units: Vec<u16> = text.encode_utf16().take(end).collect();
+    if units.len() < end {
+        return column;
+    }
+    let mut start = end;
+    loop {
+        if is_linked(&units[..start]) {
+            start -= 1;
+        } else if start < units.len()
+            && units[start] == u16::from(b'.')
+            && units[..start].ends_with(&[u16::from(b'?')])
+        {
+            start -= 1;
+        } else {
+            break;
+        }
+    }
+    let mut before = &units[..start];
+    while let [rest @ .., unit] = before
+        && *unit == u16::from(b' ')
+    {
+        before = rest;
+    }
+    if let Some(rest) = before.strip_suffix(&NEW)
+        && before.len() < start
+        && !is_linked(rest)
+    {
+        start = rest.len();
+    }
+    u32::try_from(start + 1).unwrap_or(column)
+}
+
+const NEW: [u16; 3] = [b'n' as u16, b'e' as u16, b'w' as u16];
 
 /// A frame of a stack, in the form that both engines share: `name (@/module:line:column)`, or the
 /// place alone for code outside every function.
@@ -58,6 +104,7 @@ impl<'a> Frame<'a> {
         let (file, line) = rest.rsplit_once(':')?;
         let module = file.strip_prefix("@/")?;
         let function = function.strip_prefix("new ").unwrap_or(function);
+        let function = function.split_once(" [as ").map_or(function, |(function, _)| function);
         let function = function.rsplit('.').next().unwrap_or(function);
         let function = if function.is_empty() { "<anonymous>" } else { function };
         Some(Self { function, module, line: line.parse().ok()?, column: column.parse().ok()? })
@@ -117,6 +164,18 @@ mod tests {
         let expected = "Error: boom\n    at inner (hello.ts:12:9)\n    at <anonymous> (hello.ts:15:3)";
         assert_eq!(original(quickjs, &program(), |_, line, column| (line, column)), expected);
         assert_eq!(original(v8, &program(), |_, line, column| (line, column)), expected);
+    }
+
+    #[test]
+    fn engines_that_point_at_parts_of_a_call_agree() {
+        let starts = |text: &str, columns: &[u32]| -> Vec<u32> {
+            columns.iter().map(|column| start_of_chain(text, 1, *column)).collect()
+        };
+        assert_eq!(starts("  throw new Error('boom')", &[9, 13]), [9, 9]);
+        assert_eq!(starts("await a.b?.c.d()", &[7, 9, 11, 12, 14]), [7; 5]);
+        assert_eq!(starts("f(renew x)", &[9]), [9]);
+        assert_eq!(starts("a().b()", &[5, 6]), [4, 4]);
+        assert_eq!(starts("short", &[80]), [80]);
     }
 
     #[test]

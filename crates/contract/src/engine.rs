@@ -90,6 +90,10 @@ pub trait EngineFactory: Send + Sync + 'static {
     /// Its part of the config; declared with `deny_unknown_fields`, every field documented.
     type Config: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sync + 'static;
 
+    /// What the process needs before it has a second thread. Called when the config picks this
+    /// engine, before the runtime starts; tests may open an engine without it.
+    fn prepare_process() {}
+
     /// Opens the engine. Called once a process, from within a tokio runtime.
     ///
     /// # Errors

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rquickjs::qjs::{self, JSValue};
-use tandem_contract::{Error, ErrorKind, HostArgs, Level, Program, Reply, Result};
+use tandem_cloud::Finish;
+use tandem_contract::{Error, ErrorKind, HostArgs, Level, Program, Result};
 use tandem_isolate_pool::Driver;
 
 use crate::code_cache::Code;
@@ -23,6 +24,8 @@ use crate::values::{self, Context};
 
 /// What native functions need to know; the context's opaque pointer leads to it.
 pub(crate) struct Bindings {
+    /// When the isolate was made.
+    pub(crate) born: Instant,
     pub(crate) driver: Rc<Driver>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) usage: Rc<Usage>,
@@ -63,6 +66,7 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"fail", fail),
     (c"original", original),
     (c"main", main),
+    (c"age", age),
     (c"import", modules::import),
     (c"wrapper", modules::wrapper),
     (c"isCommonJs", modules::is_common_js),
@@ -235,35 +239,19 @@ unsafe extern "C" fn cancel(context: Context, _: JSValue, count: i32, values: *m
 
 /// `finish(slot, kind, text?, bytes?)`, with the kinds of `entry.js`.
 unsafe extern "C" fn finish(context: Context, _: JSValue, count: i32, values: *mut JSValue) -> JSValue {
-    const JSON: u32 = 0;
-    const BYTES: u32 = 1;
-    const RESPONSE: u32 = 2;
     // SAFETY: as for `load`.
     unsafe {
         let arguments = Arguments::new(context, count, values);
         let (slot, kind) = (arguments.number(0), arguments.number(1));
         let HostArgs { text, bytes } = arguments.host_args(2, 3);
-        let bytes = bytes.unwrap_or_default();
         let driver = &of(context).driver;
-        match kind {
-            JSON => driver.finish(slot, Ok(Reply::Json(text.into()))),
-            BYTES => driver.finish(slot, Ok(Reply::Bytes(bytes))),
-            kind => match serde_json::from_str::<Head>(&text) {
-                Err(error) => driver.finish(slot, Err(Error::internal(error))),
-                Ok(Head { status, headers }) if kind == RESPONSE => {
-                    driver.finish(slot, Ok(Reply::Response { status, headers, body: bytes }));
-                }
-                Ok(Head { status, headers }) => driver.begin_stream(slot, status, headers),
-            },
+        match Finish::read(kind, text, bytes) {
+            Ok(Finish::Whole(reply)) => driver.finish(slot, Ok(reply)),
+            Ok(Finish::Stream { status, headers }) => driver.begin_stream(slot, status, headers),
+            Err(error) => driver.finish(slot, Err(error)),
         }
     }
     qjs::JS_UNDEFINED
-}
-
-#[derive(serde::Deserialize)]
-struct Head {
-    status: u16,
-    headers: Vec<(String, String)>,
 }
 
 /// `end(slot, message?)`: the streamed body is complete, or broke off with an error.
@@ -313,6 +301,13 @@ unsafe extern "C" fn main(context: Context, _: JSValue, _: i32, _: *mut JSValue)
             Err(error) => values::throw(context, &error),
         }
     }
+}
+
+/// `age()`: milliseconds since the isolate was made.
+unsafe extern "C" fn age(context: Context, _: JSValue, _: i32, _: *mut JSValue) -> JSValue {
+    // SAFETY: as for `load`.
+    let age = unsafe { of(context) }.born.elapsed();
+    qjs::JS_NewFloat64(age.as_secs_f64() * 1e3)
 }
 
 impl Bindings {

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use tandem_contract::{
     EngineFactory, EngineLimits, EngineMetrics, Host, Invocation, JsEngine, Outcome, Program, Result,
 };
-use tandem_isolate_pool::{Driver, IsolateFactory, IsolatePool};
+use tandem_isolate_pool::{CodeCache, Driver, IsolateFactory, IsolatePool};
 
-use crate::code_cache::CodeCache;
+use crate::code_cache::Code;
 use crate::isolate::QuickJsIsolate;
 use crate::scripts::Scripts;
 
@@ -27,7 +27,7 @@ impl EngineFactory for QuickJsFactory {
     type Config = QuickJsConfig;
 
     fn open(_config: QuickJsConfig, limits: EngineLimits, host: Arc<dyn Host>) -> Result<Arc<dyn JsEngine>> {
-        let shared = Arc::new(Shared { limits, scripts: Scripts::new(), code_cache: CodeCache::new() });
+        let shared = Arc::new(Shared { limits, scripts: Scripts::new(), code_cache: CodeCache::default() });
         let pool = IsolatePool::new(Isolates { shared }, limits, host)?;
         Ok(Arc::new(QuickJs { pool }))
     }
@@ -37,7 +37,7 @@ impl EngineFactory for QuickJsFactory {
 pub(crate) struct Shared {
     pub(crate) limits: EngineLimits,
     pub(crate) scripts: Scripts,
-    pub(crate) code_cache: CodeCache,
+    pub(crate) code_cache: CodeCache<Code>,
 }
 
 struct Isolates {

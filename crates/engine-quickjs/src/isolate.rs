@@ -3,6 +3,7 @@ use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rquickjs::qjs::{self, JSValue};
 use rquickjs::{Context, Runtime};
@@ -48,6 +49,7 @@ impl QuickJsIsolate {
         runtime.set_loader(NameResolver, ProgramLoader);
         let context = Context::full(&runtime).map_err(Error::internal)?;
         let bindings = Box::new(Bindings {
+            born: Instant::now(),
             driver,
             shared: Arc::clone(shared),
             usage,

@@ -35,10 +35,12 @@ impl Scripts {
             if qjs::JS_IsException(function) {
                 return Some(function);
             }
-            if let Some(code) = bytecode::write(context, function, bytecode::Debug::Strip) {
-                compiled.get_or_init(|| code);
-            }
-            Some(qjs::JS_EvalFunction(context, function))
+            let Some(code) = bytecode::write(context, function, bytecode::Debug::Strip) else {
+                return Some(qjs::JS_EvalFunction(context, function));
+            };
+            // What was compiled holds the script's text, which functions could read.
+            qjs::JS_FreeValue(context, function);
+            Some(bytecode::run(context, compiled.get_or_init(|| code)))
         }
     }
 }

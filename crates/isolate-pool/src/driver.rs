@@ -180,6 +180,13 @@ impl Driver {
         self.release();
     }
 
+    /// Answers everything in flight with `error` and gives the isolate's thread up, which must not
+    /// return from what it is in: for an engine that cannot go on and would end the process.
+    pub fn lose(&self, error: &Error) {
+        self.fail_all(|| error.clone());
+        self.releases.lost(&self.handle);
+    }
+
     pub(crate) fn begin(&self, in_flight: Arc<InFlight>) {
         in_flight.begin();
         self.handle.table.lock().insert(in_flight.slot, Arc::clone(&in_flight));

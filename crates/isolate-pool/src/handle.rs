@@ -11,10 +11,18 @@ use crate::mailbox::{Event, Mailbox};
 const RETIRED: u32 = 1 << 31;
 
 /// Tells running code to end. Engines read it wherever they can stop.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct InterruptFlag {
     target: AtomicU32,
     running: AtomicU32,
+    nudge: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl std::fmt::Debug for InterruptFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { target, running, .. } = self;
+        f.debug_struct("InterruptFlag").field("target", target).field("running", running).finish_non_exhaustive()
+    }
 }
 
 impl InterruptFlag {
@@ -30,8 +38,24 @@ impl InterruptFlag {
         &self.running
     }
 
+    /// Sets what makes running code look: for an engine whose code does not read the flag by
+    /// itself. It is called from another thread while code runs, must not block, and has the
+    /// isolate's own thread write [`Self::running`] and end the code if the flag is raised. Only
+    /// the first one counts.
+    pub fn set_nudge(&self, nudge: impl Fn() + Send + Sync + 'static) {
+        self.nudge.get_or_init(|| Box::new(nudge));
+    }
+
+    /// Makes running code look, if it does not do so by itself.
+    pub(crate) fn nudge(&self) {
+        if let Some(nudge) = self.nudge.get() {
+            nudge();
+        }
+    }
+
     fn raise(&self, slot: u32) {
         self.target.store(slot, Ordering::Relaxed);
+        self.nudge();
     }
 
     pub(crate) fn clear(&self) {

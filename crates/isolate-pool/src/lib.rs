@@ -11,6 +11,7 @@
 //! the pool at once and left to end by itself.
 
 mod call;
+mod code_cache;
 mod counters;
 mod driver;
 mod group;
@@ -28,6 +29,7 @@ mod reply_stream;
 mod thread;
 mod watchdog;
 
+pub use code_cache::{CodeCache, Compiled};
 pub use driver::Driver;
 pub use handle::InterruptFlag;
 pub use isolate::{Isolate, IsolateFactory, LOCAL_OPS};

@@ -44,9 +44,11 @@ pub(crate) struct State {
     pub(crate) queue: Queue,
 }
 
-/// Told whenever an invocation leaves an isolate.
+/// Told whenever an invocation leaves an isolate, and when an isolate is lost.
 pub(crate) trait Releases: Send + Sync {
     fn released(&self);
+    /// The isolate's thread can never go on: nothing must wait for it any more.
+    fn lost(&self, handle: &Arc<Handle>);
 }
 
 impl<F: IsolateFactory> IsolatePool<F> {
@@ -135,5 +137,11 @@ impl<F: IsolateFactory> Releases for Shared<F> {
             self.idle.notify_waiters();
         }
         self.serve_queue();
+    }
+
+    fn lost(&self, handle: &Arc<Handle>) {
+        if handle.condemn() {
+            self.condemn(handle);
+        }
     }
 }

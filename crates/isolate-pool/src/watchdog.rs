@@ -25,6 +25,8 @@ pub(crate) fn inspect(handle: &Handle, grace: Duration) -> Verdict {
     if busy_for < PERIOD {
         return Verdict::Fine;
     }
+    // What it tells is read at the next look.
+    handle.interrupt.nudge();
     let Some(in_flight) = handle.running() else { return Verdict::Fine };
     if !in_flight.is_stopped() && over_processor_time(handle, &in_flight, busy_for, processor_time_at_start) {
         in_flight.stop_for_processor_time();
@@ -39,6 +41,8 @@ pub(crate) fn inspect(handle: &Handle, grace: Duration) -> Verdict {
             if since.elapsed() > grace {
                 Verdict::Condemned
             } else {
+                // Other code may have run when it was first asked.
+                handle.interrupt(in_flight.slot);
                 Verdict::Fine
             }
         }

@@ -52,8 +52,13 @@ impl Registry {
 /// Opens a store of the port `P` from settings that were checked.
 pub type OpenStore<P> = fn(serde_json::Value, OpenContext) -> BoxFuture<'static, Result<Arc<P>>>;
 
-/// Opens an engine from settings that were checked.
-pub type OpenEngine = fn(serde_json::Value, EngineLimits, Arc<dyn Host>) -> Result<Arc<dyn JsEngine>>;
+/// How an engine starts.
+#[derive(Clone, Copy)]
+pub struct OpenEngine {
+    prepare_process: fn(),
+    /// Opens it from settings that were checked.
+    open: fn(serde_json::Value, EngineLimits, Arc<dyn Host>) -> Result<Arc<dyn JsEngine>>,
+}
 
 /// The backends of one port.
 pub struct Port<Open> {
@@ -93,9 +98,19 @@ impl<P: ?Sized + Send + Sync + 'static> Port<OpenStore<P>> {
 impl Port<OpenEngine> {
     /// Adds an engine of this build.
     pub fn add_engine<F: EngineFactory>(&mut self) {
-        let open: OpenEngine =
-            |settings, limits, host| F::open(read_settings::<F::Config>(settings)?, limits, host);
+        let open = OpenEngine {
+            prepare_process: F::prepare_process,
+            open: |settings, limits, host| F::open(read_settings::<F::Config>(settings)?, limits, host),
+        };
         self.push(F::NAME, State::Built { settings: SettingsType::of::<F::Config>(), open });
+    }
+
+    /// Prepares the process for the engine that the config picked, while it has one thread. An
+    /// engine that does not exist is left to be refused by [`Self::open_engine`].
+    pub fn prepare_process(&self, backend: &Backend) {
+        if let Ok(engine) = self.opener(&backend.name) {
+            (engine.prepare_process)();
+        }
     }
 
     /// Opens the engine that the config picked.
@@ -108,7 +123,8 @@ impl Port<OpenEngine> {
         limits: EngineLimits,
         host: Arc<dyn Host>,
     ) -> Result<Arc<dyn JsEngine>> {
-        self.opener(&backend.name)?(backend.settings.expose().clone(), limits, host)
+        let engine = self.opener(&backend.name)?;
+        (engine.open)(backend.settings.expose().clone(), limits, host)
     }
 }
 

@@ -35,6 +35,3 @@ function load(name) {
 }
 
 module.exports = { __proto__: null, FILES, load };
-
-// A late first touch of `performance` must still count from here.
-require("./time-origin.js");

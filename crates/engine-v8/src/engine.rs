@@ -1,0 +1,84 @@
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tandem_contract::{
+    EngineFactory, EngineLimits, EngineMetrics, Host, Invocation, JsEngine, Outcome, Program, Result,
+};
+use tandem_isolate_pool::{CodeCache, Driver, IsolateFactory, IsolatePool};
+
+use crate::code_cache::Code;
+use crate::isolate::V8Isolate;
+use crate::platform::{self, Threads};
+
+/// Settings of V8 alone. It has none yet: what bounds isolates is the same for every engine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct V8Config {}
+
+/// Opens V8.
+pub struct V8Factory;
+
+impl EngineFactory for V8Factory {
+    const NAME: &'static str = "v8";
+    type Config = V8Config;
+
+    fn prepare_process() {
+        platform::start(Threads::One);
+    }
+
+    fn open(_config: V8Config, limits: EngineLimits, host: Arc<dyn Host>) -> Result<Arc<dyn JsEngine>> {
+        platform::start(Threads::Several);
+        let shared = Arc::new(Shared { limits, code_cache: CodeCache::default() });
+        let pool = IsolatePool::new(Isolates { shared }, limits, host)?;
+        Ok(Arc::new(V8 { pool }))
+    }
+}
+
+/// What all isolates have in common.
+pub(crate) struct Shared {
+    pub(crate) limits: EngineLimits,
+    pub(crate) code_cache: CodeCache<Code>,
+}
+
+struct Isolates {
+    shared: Arc<Shared>,
+}
+
+impl IsolateFactory for Isolates {
+    type Isolate = V8Isolate;
+
+    fn create(&self, driver: Rc<Driver>) -> Result<V8Isolate> {
+        V8Isolate::new(&self.shared, driver)
+    }
+}
+
+struct V8 {
+    pool: IsolatePool<Isolates>,
+}
+
+impl JsEngine for V8 {
+    fn invoke(&self, program: Arc<Program>, invocation: Arc<Invocation>) -> BoxFuture<'static, Outcome> {
+        Box::pin(self.pool.invoke(program, invocation))
+    }
+
+    fn retire(&self, name: &str, keep_hash: Option<&str>) {
+        self.pool.retire(name, keep_hash);
+    }
+
+    fn metrics(&self) -> EngineMetrics {
+        let cache = &self.pool.factory().shared.code_cache;
+        EngineMetrics {
+            code_cache_hits: cache.hits(),
+            code_cache_misses: cache.misses(),
+            ..self.pool.metrics()
+        }
+    }
+
+    fn shutdown(&self, grace: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(self.pool.shutdown(grace))
+    }
+}
