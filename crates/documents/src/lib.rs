@@ -32,4 +32,4 @@ pub use filter::{Filter, Matched, Predicate, Test};
 pub use pipeline::{Leading, Lookup, Pipeline, PipelineEnv, Tally};
 pub use projection::Projection;
 pub use sort::{Direction, Sort};
-pub use update::{Update, UpdateContext, upsert_document};
+pub use update::{Update, UpdateContext, check_upsert, upsert_document};

@@ -25,7 +25,8 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// What is open, by URL and schema.
-static OPEN: LazyLock<Mutex<HashMap<(String, String), Weak<Database>>>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<Open>> = LazyLock::new(Mutex::default);
+type Open = HashMap<(String, String), Weak<Database>>;
 
 /// The connections to one schema.
 pub(crate) struct Database {

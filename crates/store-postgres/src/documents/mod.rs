@@ -1,10 +1,12 @@
 //! The document store: a table a collection, a table of keys an index, and the query language of
 //! `tandem_documents` for what SQL does not answer.
 
+mod bulk;
 mod catalog;
 mod condition;
 mod cursor;
 mod expiry;
+mod hits;
 mod indexes;
 mod insert;
 mod json;

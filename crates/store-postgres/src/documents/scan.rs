@@ -155,9 +155,7 @@ impl Scan {
                 let ranges: Vec<_> = keys.iter().cloned().map(KeyRange::of_prefix).collect();
                 seqs_in(connection, &self.collection, Source::Id(id), &ranges).await?
             }
-            State::Ranges(source, ranges) => {
-                seqs_in(connection, &self.collection, *source, ranges).await?
-            }
+            State::Ranges(source, ranges) => seqs_in(connection, &self.collection, *source, ranges).await?,
             State::Seqs(seqs) => std::mem::take(seqs),
         };
         *state = State::Seqs(found);

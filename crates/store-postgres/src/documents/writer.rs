@@ -48,8 +48,8 @@ pub(super) struct Flags {
 
 impl Flags {
     pub(super) fn of(collection: &Collection, rows: &[&Row]) -> Self {
-        let mut flags = Self::default();
-        flags.ids_cut = !collection.ids_cut && rows.iter().any(|row| row.id_cut);
+        let ids_cut = !collection.ids_cut && rows.iter().any(|row| row.id_cut);
+        let mut flags = Self { ids_cut, ..Self::default() };
         for (at, index) in collection.indexes.iter().enumerate() {
             if !index.multikey && rows.iter().any(|row| row.of_array[at]) {
                 flags.multikey.push(index.id);

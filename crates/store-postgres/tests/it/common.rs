@@ -26,10 +26,9 @@ pub(crate) struct Schema {
 pub(crate) async fn schema() -> Option<Schema> {
     match std::env::var(URL) {
         Ok(url) => Some(Schema::on(url)),
-        Err(_) if std::env::var("TANDEM_REQUIRE_ALL").is_ok_and(|value| value == "1") => {
-            panic!("{URL} names no Postgres server, and TANDEM_REQUIRE_ALL=1 asks for one")
-        }
         Err(_) => {
+            let required = std::env::var("TANDEM_REQUIRE_ALL").is_ok_and(|value| value == "1");
+            assert!(!required, "{URL} names no Postgres server, and TANDEM_REQUIRE_ALL=1 asks for one");
             eprintln!("SKIPPED: {URL} names no Postgres server");
             None
         }

@@ -108,7 +108,7 @@ async fn of_many_that_expect_the_same_one_wins() {
     let two = Arc::new(schema.other_functions().await);
     for (expected, revision) in [(Expected::Absent, 1), (Expected::Revision(1), 2)] {
         let race = |n: usize| {
-            let store = Arc::clone(if n % 2 == 0 { &one } else { &two });
+            let store = Arc::clone(if n.is_multiple_of(2) { &one } else { &two });
             tokio::spawn(async move { store.put(draft("f", &n.to_string()), expected).await })
         };
         let mut won = 0;
