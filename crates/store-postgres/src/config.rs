@@ -19,9 +19,9 @@ pub struct PostgresConfig {
     /// Lower-case letters, digits and `_`, at most 40. `cloud.sql` works in another one, named
     /// with `_sql` at the end.
     pub schema: String,
-    /// A role without rights on `schema` that statements of `cloud.sql` run as; the user of `url` must
-    /// be allowed to `SET ROLE` to it. Left out, they run as that user, and only a check of their
-    /// words keeps them from other schemas.
+    /// A role that statements of `cloud.sql` run as; the user of `url` must be allowed to `SET ROLE` to
+    /// it. It needs no rights of its own. Left out, they run as that user and reach all that it may
+    /// reach, but for `schema` and the server's own catalogs, which a check of their words bars.
     pub sql_role: Option<String>,
     /// Connections at most, 2 to 500; the change feed and health checks take up to three more.
     pub connections: u32,
