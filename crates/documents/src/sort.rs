@@ -68,6 +68,14 @@ impl Sort {
         &self.fields
     }
 
+    /// Whether a document can be sorted.
+    ///
+    /// # Errors
+    /// As [`Sort::sort`].
+    pub fn check(&self, document: &Document) -> Result<()> {
+        self.key(document).map(drop)
+    }
+
     /// Compares two documents. Documents without a usable key (see [`Sort::sort`]) come first.
     pub fn compare(&self, left: &Document, right: &Document) -> Ordering {
         match (self.key(left), self.key(right)) {
@@ -96,6 +104,12 @@ impl Sort {
 
     /// What a document is sorted by: of the keys it has, the one that comes first.
     pub(crate) fn key<'a>(&self, document: &'a Document) -> Result<Vec<&'a Bson>> {
+        // To MongoDB `_id` alone never is an array: what a pipeline puts there sorts as it is.
+        if let [(path, _)] = self.fields.as_slice()
+            && path == "_id"
+        {
+            return Ok(vec![document.get("_id").unwrap_or(&Bson::Undefined)]);
+        }
         let paths: Vec<&str> = self.fields.iter().map(|(path, _)| path.as_str()).collect();
         let keys = expand(document, &paths, false)?;
         Ok(keys

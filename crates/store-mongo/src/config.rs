@@ -32,7 +32,7 @@ pub struct MongoConfig {
 impl Default for MongoConfig {
     fn default() -> Self {
         Self {
-            url: Secret::new("mongodb://127.0.0.1:27017"),
+            url: Secret::default(),
             database: None,
             collection: "functions".to_owned(),
             max_connections: 64,
@@ -62,7 +62,7 @@ impl MongoConfig {
 
     fn check(&self) -> Result<()> {
         if self.url.is_empty() {
-            return Err(refuse("mongo.url is empty: write \"mongodb://host:27017\""));
+            return Err(refuse("mongo.url is not set: write \"mongodb://user:password@host:27017\", or set MONGO_URL"));
         }
         if let Some(rule) = self.database.as_deref().and_then(broken_database_rule) {
             return Err(refuse(&format!("mongo.database {rule}")));

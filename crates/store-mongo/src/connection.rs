@@ -28,6 +28,9 @@ const PROBE: Duration = Duration::from_millis(1000);
 /// How long `open` may take, of the contract's five seconds.
 const OPEN: Duration = Duration::from_millis(4500);
 
+/// How long the last store that closes waits for cursors and sessions to end.
+const CLOSE: Duration = Duration::from_millis(500);
+
 type Shared = HashMap<(String, Id), Weak<Clients>>;
 
 static CLIENTS: LazyLock<Mutex<Shared>> = LazyLock::new(Mutex::default);
@@ -101,8 +104,7 @@ impl Connection {
             return;
         }
         if self.clients.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.clients.main.clone().shutdown().immediate(true).await;
-            self.clients.probe.clone().shutdown().immediate(true).await;
+            self.clients.shut_down().await;
         }
     }
 
@@ -145,6 +147,14 @@ impl Clients {
             probed: tokio::sync::Mutex::default(),
             open: AtomicUsize::new(0),
         })
+    }
+
+    /// Lets cursors and sessions that were dropped end in the server, but does not wait for those
+    /// that somebody still holds.
+    async fn shut_down(&self) {
+        let _ = timeout(CLOSE, self.main.clone().shutdown()).await;
+        self.main.clone().shutdown().immediate(true).await;
+        self.probe.clone().shutdown().immediate(true).await;
     }
 
     /// Asks the server for a sign of life; those who ask at the same time share the answer.

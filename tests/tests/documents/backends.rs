@@ -39,9 +39,13 @@ impl Backends {
             SqliteDocumentStore::open(SqliteConfig::default(), &context(folder.path())).await.unwrap();
         let mut others: Vec<Arc<dyn DocumentStore>> = vec![Arc::new(sqlite)];
         if let Some(url) = variable("TANDEM_TEST_POSTGRES_URL") {
-            let config =
-                PostgresConfig { url: Secret::new(url), schema: database.clone(), ..PostgresConfig::default() };
-            others.push(Arc::new(PostgresDocumentStore::open(config, &context(folder.path())).await.unwrap()));
+            let config = PostgresConfig {
+                url: Secret::new(url),
+                schema: database.clone(),
+                ..PostgresConfig::default()
+            };
+            others
+                .push(Arc::new(PostgresDocumentStore::open(config, &context(folder.path())).await.unwrap()));
         }
         let client = Client::with_uri_str(&url).await.unwrap();
         Some(Self { mongo, others, database, client, _folder: folder })
@@ -67,7 +71,9 @@ fn variable(name: &str) -> Option<String> {
             std::env::var_os("TANDEM_REQUIRE_ALL").is_none(),
             "{name} is not set; see `cargo xtask services up`"
         );
-        eprintln!("!!! NOT TESTED: the document language everywhere, {name} is not set; see `cargo xtask services up`");
+        eprintln!(
+            "!!! NOT TESTED: the document language everywhere, {name} is not set; see `cargo xtask services up`"
+        );
     }
     value
 }

@@ -95,13 +95,15 @@ fn find(rng: &mut Rng) -> Document {
     let mut find = doc! { "filter": filters::filter(rng) };
     if rng.bool() {
         find.insert("sort", values::sort(rng));
+        if rng.u8(0..3) == 0 {
+            find.insert("skip", rng.i32(0..3));
+            find.insert("limit", rng.i32(1..4));
+        }
+    } else {
+        find.insert("unordered", true);
     }
     if rng.u8(0..3) == 0 {
         find.insert("projection", filters::projection(rng));
-    }
-    if rng.u8(0..4) == 0 {
-        find.insert("skip", rng.i32(0..3));
-        find.insert("limit", rng.i32(1..4));
     }
     find
 }

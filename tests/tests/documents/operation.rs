@@ -194,7 +194,11 @@ pub(crate) async fn fill(store: &dyn DocumentStore, collection: &str, documents:
 }
 
 /// An index on each path.
-pub(crate) async fn make_indexes(store: &dyn DocumentStore, collection: &str, paths: &[String]) -> Result<()> {
+pub(crate) async fn make_indexes(
+    store: &dyn DocumentStore,
+    collection: &str,
+    paths: &[String],
+) -> Result<()> {
     for path in paths {
         let index = IndexSpec {
             keys: doc! { path: 1 },

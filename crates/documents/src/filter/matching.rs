@@ -45,7 +45,8 @@ impl Node {
     ) -> Result<()> {
         match self {
             Self::And(nodes) => nodes.iter().try_for_each(|node| node.record(document, scope, positions)),
-            Self::Or(nodes) => nodes.iter().try_for_each(|node| {
+            // Of alternatives MongoDB keeps no place, unless it makes a single `$in` of them.
+            Self::Or(nodes) if Self::are_one_test(nodes) => nodes.iter().try_for_each(|node| {
                 if node.matches(document, scope)? { node.record(document, scope, positions) } else { Ok(()) }
             }),
             Self::Path { path, test } => {
@@ -54,8 +55,20 @@ impl Node {
                 }
                 Ok(())
             }
-            Self::Always(_) | Self::Nor(_) | Self::Expression(_) => Ok(()),
+            Self::Always(_) | Self::Or(_) | Self::Nor(_) | Self::Expression(_) => Ok(()),
         }
+    }
+
+    /// Whether alternatives are equalities at one path.
+    fn are_one_test(nodes: &[Self]) -> bool {
+        let path_of = |node: &Self| match node {
+            Self::Path { path, test: Test::Compare(Comparison::Equal, _) | Test::Regex(_) } => {
+                Some(path.clone())
+            }
+            _ => None,
+        };
+        let first = nodes.first().and_then(path_of);
+        first.is_some() && nodes.iter().all(|node| path_of(node) == first)
     }
 }
 

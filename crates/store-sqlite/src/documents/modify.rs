@@ -7,7 +7,7 @@ use tandem_contract::{
     Target, Update, UpdateResult, UpdateSpec, WriteFailure, WriteModel,
 };
 use tandem_documents::store::{Selection, decode_body};
-use tandem_documents::{Filter, Projection, UpdateContext, upsert_document};
+use tandem_documents::{Filter, Projection, UpdateContext, check_upsert, upsert_document};
 
 use super::catalog::{Collection, load, load_or_create};
 use super::plan;
@@ -93,6 +93,9 @@ impl Inner {
         }
         let change = Change::parse(&update.update, &update.array_filters, update.upsert)?;
         let selection = self.selection(update.filter, None)?;
+        if change.upsert {
+            check_upsert(&selection.filter)?;
+        }
         let Some(collection) = self.collection(connection, target, change.upsert).await? else {
             return Ok(UpdateResult::default());
         };
@@ -194,6 +197,9 @@ impl Inner {
             ModifyAction::Delete => (None, ReturnDocument::Before),
         };
         let selection = self.selection(operation.filter, operation.sort.as_ref())?;
+        if change.as_ref().is_some_and(|change| change.upsert) {
+            check_upsert(&selection.filter)?;
+        }
         let projection = operation.projection.filter(|projection| !projection.is_empty());
         let projection = projection.as_ref().map(Projection::parse).transpose()?;
         let upsert = change.as_ref().is_some_and(|change| change.upsert);
@@ -351,7 +357,9 @@ async fn first(writer: &mut Writer<'_>, selection: &Selection) -> Result<Option<
     let mut hits = Hits { scan, rows: Vec::new().into_iter(), left };
     let mut best = hits.next(writer, &selection.filter).await?;
     if let Some(sort) = unsorted {
+        best.iter().try_for_each(|best| sort.check(&best.document))?;
         while let Some(hit) = hits.next(writer, &selection.filter).await? {
+            sort.check(&hit.document)?;
             if best.as_ref().is_some_and(|best| sort.compare(&hit.document, &best.document).is_lt()) {
                 best = Some(hit);
             }
