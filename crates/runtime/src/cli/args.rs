@@ -69,6 +69,11 @@ pub enum Command {
     /// Check the configuration and ask every backend for a sign of life
     #[command(after_help = "Examples:\n  tandem check --config prod.toml && tandem serve --config prod.toml")]
     Check(CheckArgs),
+    /// Copy functions, documents and objects to other backends; run again, it goes on
+    #[command(
+        after_help = "Examples:\n  tandem migrate --from sqlite.toml --to mongo.toml\n  tandem migrate --from old.toml --to new.toml --only objects --bucket photos\n\nOnly the files count: variables of this process would set both sides."
+    )]
+    Migrate(MigrateArgs),
     /// Write the schema or the reference of the configuration to standard output
     #[command(hide = true)]
     Generate(GenerateArgs),
@@ -254,6 +259,37 @@ pub struct CheckArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `tandem migrate`
+#[derive(Args, Debug)]
+pub struct MigrateArgs {
+    /// The configuration of what is copied; given again, later files win
+    #[arg(long, required = true, value_name = "CONFIG")]
+    pub from: Vec<PathBuf>,
+    /// The configuration of where it goes; given again, later files win
+    #[arg(long, required = true, value_name = "CONFIG")]
+    pub to: Vec<PathBuf>,
+    /// Copy these only [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "PART")]
+    pub only: Vec<Part>,
+    /// Copy this bucket too, besides storage.bucket and storage.buckets; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be copied by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Functions
+    Functions,
+    /// Documents and indexes
+    Documents,
+    /// Objects of buckets
+    Objects,
 }
 
 /// `tandem generate`

@@ -12,6 +12,7 @@ mod functions;
 mod generate;
 mod invoke;
 mod logs;
+mod migrate;
 mod output;
 mod remote;
 mod running;
@@ -44,6 +45,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Dev(args) => dev::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Deploy(args) => remote::block_on(deploy::run(&args)),
         Command::List(args) => remote::block_on(functions::list(&args)),
