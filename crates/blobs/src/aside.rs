@@ -69,7 +69,7 @@ pub fn is_ordinary(key: &str) -> bool {
     // Some clients take white space for no key at all.
     !is_reserved(key)
         && !key.trim().is_empty()
-        && key.split('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= PART)
+        && key.split('/').all(is_plain_part)
         && key.chars().all(is_plain)
 }
 
@@ -78,11 +78,16 @@ pub fn is_ordinary(key: &str) -> bool {
 pub fn ordinary_prefix(prefix: &str) -> Option<&str> {
     let (folders, rest) = prefix.rfind('/').map_or(("", prefix), |at| prefix.split_at(at + 1));
     let fits = !is_reserved(prefix)
-        && folders.split_terminator('/').all(|part| !matches!(part, "" | "." | "..") && part.len() <= PART)
+        && folders.split_terminator('/').all(is_plain_part)
         && rest.len() <= PART
         && prefix.chars().all(is_plain);
     // `a/.` begins `a/.b`, and is no path.
-    fits.then_some(if matches!(rest, "." | "..") { folders } else { prefix })
+    fits.then_some(if matches!(rest.trim(), "." | "..") { folders } else { prefix })
+}
+
+/// Some servers look past white space for dots.
+fn is_plain_part(part: &str) -> bool {
+    !part.is_empty() && !matches!(part.trim(), "." | "..") && part.len() <= PART
 }
 
 fn is_plain(char: char) -> bool {
@@ -181,6 +186,7 @@ mod tests {
             ("a/", "a.b"),
             ("a//b", "a.b.bb"),
             ("..", ".a.a"),
+            ("a/. ", "a.b.a!P"),
             ("a/./b [c]", "a.b.a.bb!P[ac]"),
             ("a\\b", "a[bb"),
             ("tab\t", "tab!9"),

@@ -86,7 +86,9 @@ pub fn readable(key: &str) -> &str {
     let mut at = 0;
     for part in key.split_inclusive('/') {
         let name = part.strip_suffix('/').unwrap_or(part);
-        if matches!(name, "" | "." | "..") || part.chars().any(|char| char == '\\' || char.is_control()) {
+        if matches!(name.trim(), "" | "." | "..")
+            || part.chars().any(|char| char == '\\' || char.is_control())
+        {
             break;
         }
         if name.len() > PART {

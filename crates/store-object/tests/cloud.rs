@@ -4,16 +4,15 @@
 #![cfg(test)]
 #![cfg(all(feature = "azure", feature = "gcs"))]
 
-mod opening;
-
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use opening::context;
 use serde_json::json;
 use tandem_blobs::behavior_suite;
 use tandem_blobs::suite::Subject;
-use tandem_contract::{BackendFactory, BlobListing, BlobStore, Bucket};
+use tandem_contract::{
+    BackendFactory, BlobListing, BlobStore, Bucket, OpenContext, SystemClock, SystemEntropy,
+};
 use tandem_store_object::{AzureFactory, GcsFactory};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -22,7 +21,15 @@ behavior_suite!(gcs);
 
 type Turn = OwnedMutexGuard<()>;
 
-/// The address of an emulator that has the containers `default`, `default-2` and `other.bucket-1`.
+fn context() -> OpenContext {
+    OpenContext {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        base: Path::new(".").to_owned(),
+    }
+}
+
+/// The address of an emulator that has the containers `default`, `default-2` and `other-bucket-1`.
 fn emulator(variable: &str) -> Option<String> {
     let address = std::env::var(variable).ok();
     if address.is_none() {
@@ -40,7 +47,7 @@ async fn azure() -> (Option<Subject>, Turn) {
         "endpoint": endpoint, "emulator": true, "account": "devstoreaccount1",
         "access_key": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
     });
-    let store = AzureFactory::open(serde_json::from_value(config).unwrap(), context(Path::new("."))).await.unwrap();
+    let store = AzureFactory::open(serde_json::from_value(config).unwrap(), context()).await.unwrap();
     (Some(emptied(store).await), turn)
 }
 
@@ -49,12 +56,12 @@ async fn gcs() -> (Option<Subject>, Turn) {
     let turn = Arc::clone(&TURN).lock_owned().await;
     let Some(endpoint) = emulator("TANDEM_TEST_GCS") else { return (None, turn) };
     let config = json!({ "endpoint": endpoint, "anonymous": true });
-    let store = GcsFactory::open(serde_json::from_value(config).unwrap(), context(Path::new("."))).await.unwrap();
+    let store = GcsFactory::open(serde_json::from_value(config).unwrap(), context()).await.unwrap();
     (Some(emptied(store).await), turn)
 }
 
 async fn emptied(store: Arc<dyn BlobStore>) -> Subject {
-    for bucket in ["default", "default-2", "other.bucket-1"] {
+    for bucket in ["default", "default-2", "other-bucket-1"] {
         let bucket = Bucket::new(bucket).unwrap();
         let all = BlobListing { limit: Some(10_000), ..BlobListing::default() };
         let keys: Vec<String> =

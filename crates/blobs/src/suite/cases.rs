@@ -309,7 +309,7 @@ pub async fn a_key_beside_its_folder(store: Store) {
 }
 
 pub async fn buckets_are_apart(store: Store) {
-    let other = Bucket::new("other.bucket-1").unwrap();
+    let other = Bucket::new("other-bucket-1").unwrap();
     let longer = Bucket::new("default-2").unwrap();
     put(&store, "k", "default").await;
     for at in [&other, &longer] {

@@ -36,6 +36,8 @@ pub struct Subject {
     pub beside_folders: bool,
     /// Keys of 1024 bytes, whatever is in them.
     pub long_keys: bool,
+    /// What an object holds and what describes it change together.
+    pub whole_versions: bool,
     /// How many random steps a property is tried with.
     pub rounds: usize,
 }
@@ -43,7 +45,14 @@ pub struct Subject {
 impl From<Arc<dyn BlobStore>> for Subject {
     /// A store that lacks nothing.
     fn from(store: Arc<dyn BlobStore>) -> Self {
-        Self { store, conditions: true, beside_folders: true, long_keys: true, rounds: 200 }
+        Self {
+            store,
+            conditions: true,
+            beside_folders: true,
+            long_keys: true,
+            whole_versions: true,
+            rounds: 200,
+        }
     }
 }
 

@@ -35,7 +35,8 @@ pub struct AzureConfig {
     /// The address of another server that speaks the same language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The server is the emulator Azurite, which lists only from the start.
+    /// The server is the emulator Azurite, which lists only from the start; without an `endpoint`, at
+    /// its own port.
     pub emulator: bool,
 }
 
@@ -47,6 +48,8 @@ impl Cloud for MicrosoftAzure {
     const NAME: &'static str = "azure";
     const TAGS_ARE_VERSIONS: bool = false;
     const SIGNS_CONTENT_TYPES: bool = false;
+    const LISTS_PREFIX_ITSELF: bool = false;
+    const NAMES_ARE_FREE: bool = false;
 }
 
 #[async_trait]
@@ -98,7 +101,7 @@ fn builder(config: &AzureConfig) -> MicrosoftAzureBuilder {
         builder = builder.with_endpoint(endpoint.clone());
     }
     builder
-        .with_use_emulator(config.emulator)
+        .with_use_emulator(config.emulator && config.endpoint.is_none())
         .with_client_options(options::client(config.endpoint.as_deref()).with_allow_http(config.emulator))
         .with_retry(options::retries())
 }

@@ -24,7 +24,7 @@ use tandem_contract::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::failure;
+use super::{failure, metadata};
 
 /// How often a read starts over when the object is replaced while it opens.
 const ATTEMPTS: usize = 10;
@@ -43,6 +43,10 @@ pub(super) trait Cloud: ObjectStore + PaginatedListStore + Signer {
     const TAGS_ARE_VERSIONS: bool;
     /// Whether a signature can cover a content type.
     const SIGNS_CONTENT_TYPES: bool;
+    /// Whether a listing holds the object whose name is the prefix.
+    const LISTS_PREFIX_ITSELF: bool;
+    /// Whether the names of metadata may hold other than letters, digits and `_`.
+    const NAMES_ARE_FREE: bool;
 }
 
 /// Makes the store of a bucket.
@@ -111,7 +115,11 @@ impl<C: Cloud> CloudBlobs<C> {
     fn described(key: &str, meta: ObjectMeta, attributes: &Attributes) -> BlobMeta {
         let content_type = attributes.get(&Attribute::ContentType).map(|value| value.as_ref().to_owned());
         let metadata = attributes.iter().filter_map(|(name, value)| match name {
-            Attribute::Metadata(name) => Some((name.to_ascii_lowercase(), super::upload::decode(value))),
+            Attribute::Metadata(name) => {
+                let name = name.to_ascii_lowercase();
+                let name = if C::NAMES_ARE_FREE { name } else { metadata::read_name(&name) };
+                Some((name, metadata::decode(value)))
+            }
             _ => None,
         });
         BlobMeta {

@@ -39,6 +39,8 @@ impl Cloud for GoogleCloudStorage {
     const NAME: &'static str = "gcs";
     const TAGS_ARE_VERSIONS: bool = true;
     const SIGNS_CONTENT_TYPES: bool = true;
+    const LISTS_PREFIX_ITSELF: bool = true;
+    const NAMES_ARE_FREE: bool = true;
 }
 
 #[async_trait]

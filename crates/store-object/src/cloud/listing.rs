@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use object_store::Error as StoreError;
 use object_store::list::PaginatedListOptions;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStoreExt};
 use tandem_blobs::aside;
 use tandem_blobs::merge::{Entries, Entry, LAST, Nothing, merge, readable};
 use tandem_contract::{BlobListing, BlobMeta, BlobPage, Bucket, Result};
@@ -68,7 +69,25 @@ impl<'a, C: Cloud> Source<'a, C> {
         Self { blobs, bucket, prefix, fold, offset, aside: false, token: None, begun: false, entries }
     }
 
+    /// The object whose name is the prefix, for clouds that leave it out of listings.
+    async fn prefix_itself(&self) -> Result<Option<Entry>> {
+        if C::LISTS_PREFIX_ITSELF || self.prefix.is_empty() || self.prefix.ends_with('/') {
+            return Ok(None);
+        }
+        let Ok(path) = Path::parse(&self.prefix) else { return Ok(None) };
+        match self.blobs.store(self.bucket)?.head(&path).await {
+            Ok(meta) => {
+                let key = self.prefix.clone();
+                Ok(self.keep(Entry { key: key.clone(), meta: Some(CloudBlobs::<C>::listed(key, meta)) }))
+            }
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(CloudBlobs::<C>::error(self.bucket, &error)),
+        }
+    }
+
     async fn fill(&mut self) -> Result<()> {
+        // It comes before every other.
+        let itself = if self.begun { None } else { self.prefix_itself().await? };
         let options = PaginatedListOptions {
             offset: self.offset.clone().filter(|_| self.token.is_none()),
             delimiter: self.fold.then_some(Cow::Borrowed("/")),
@@ -84,6 +103,7 @@ impl<'a, C: Cloud> Source<'a, C> {
             Err(StoreError::NotFound { .. }) => return Ok(()),
             Err(error) => return Err(CloudBlobs::<C>::error(self.bucket, &error)),
         };
+        self.entries.extend(itself);
         self.token = answer.page_token;
         let prefixes = answer.result.common_prefixes.into_iter();
         let mut entries: Vec<Entry> =
@@ -93,7 +113,8 @@ impl<'a, C: Cloud> Source<'a, C> {
             entries.push(Entry { key: key.clone(), meta: Some(CloudBlobs::<C>::listed(key, meta)) });
         }
         entries.sort_by(|one, two| one.key.cmp(&two.key));
-        self.entries = entries.into_iter().filter_map(|entry| self.keep(entry)).collect();
+        let kept: Vec<Entry> = entries.into_iter().filter_map(|entry| self.keep(entry)).collect();
+        self.entries.extend(kept);
         Ok(())
     }
 

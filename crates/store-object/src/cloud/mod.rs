@@ -15,6 +15,7 @@ mod failure;
 #[cfg(feature = "gcs")]
 mod gcs;
 mod listing;
+mod metadata;
 mod options;
 mod upload;
 

@@ -2,12 +2,10 @@
 
 use std::time::SystemTime;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use object_store::{
-    Attribute, AttributeValue, Attributes, Error as StoreError, MultipartUpload, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions as StorePutOptions, PutPayload, PutResult, UpdateVersion,
+    Attribute, Attributes, Error as StoreError, MultipartUpload, ObjectStore, PutMode, PutMultipartOptions,
+    PutOptions as StorePutOptions, PutPayload, PutResult, UpdateVersion,
 };
 use tandem_blobs::checks::{self, Description};
 use tandem_blobs::{Incoming, Parts, STORE};
@@ -16,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::blobs::{Cloud, CloudBlobs};
+use super::metadata;
 
 /// Bytes of a part of a large upload.
 const PART: usize = 8 << 20;
@@ -23,8 +22,6 @@ const PART: usize = 8 << 20;
 const AT_ONCE: usize = 2;
 /// Bytes of an object that is written under a condition.
 const CONDITIONAL: usize = 64 << 20;
-/// What is written before metadata that is not plain ASCII.
-const ENCODED: &str = "utf-8''";
 
 impl<C: Cloud> CloudBlobs<C> {
     pub(super) async fn write(
@@ -38,7 +35,7 @@ impl<C: Cloud> CloudBlobs<C> {
         let description = checks::describe(&options)?;
         let store = self.store(bucket)?;
         let mode = Self::mode(&options.condition)?;
-        let attributes = attributes(&description);
+        let attributes = attributes::<C>(&description);
         let mut parts = Parts::new(Incoming::new(body), PART);
         let mut first = parts.next().await?.unwrap_or_default();
         let second = parts.next().await?;
@@ -217,26 +214,12 @@ impl Drop for Abort {
     }
 }
 
-fn attributes(description: &Description) -> Attributes {
+fn attributes<C: Cloud>(description: &Description) -> Attributes {
     let mut attributes = Attributes::new();
     attributes.insert(Attribute::ContentType, description.content_type.clone().into());
     for (name, value) in &description.metadata {
-        attributes.insert(Attribute::Metadata(name.clone().into()), encode(value).into());
+        let name = if C::NAMES_ARE_FREE { name.clone() } else { metadata::write_name(name) };
+        attributes.insert(Attribute::Metadata(name.into()), metadata::encode(value).into());
     }
     attributes
-}
-
-/// Metadata as a header, which is ASCII and, for some servers, not empty.
-fn encode(value: &str) -> String {
-    let plain = !value.is_empty()
-        && value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        && value.trim() == value
-        && !value.starts_with(ENCODED);
-    if plain { value.to_owned() } else { format!("{ENCODED}{}", URL_SAFE_NO_PAD.encode(value)) }
-}
-
-/// What [`encode`] wrote; other text as it is.
-pub(super) fn decode(value: &AttributeValue) -> String {
-    let bytes = value.strip_prefix(ENCODED).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| value.to_string())
 }

@@ -36,7 +36,14 @@ async fn boto3() {
     let python = folder.join("bin/python");
     let install = |folder: &Path| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        run(Command::new(folder.join("bin/python")).args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "boto3"]))
+        run(Command::new(folder.join("bin/python")).args([
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "boto3",
+        ]))
     };
     let Some(_) = installed("boto3", folder, &python, install) else { return };
     let script = source("boto.py");
@@ -54,7 +61,10 @@ async fn aws_sdk_for_javascript() {
     let package = folder.join("node_modules/@aws-sdk/client-s3/package.json");
     let install = |folder: &Path| {
         std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder).arg("@aws-sdk/client-s3@3"))
+        run(Command::new("npm")
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            .arg(folder)
+            .arg("@aws-sdk/client-s3@3"))
     };
     let Some(folder) = installed("aws-sdk-js", folder, &package, install) else { return };
     let script = source("sdk.mjs");
@@ -101,15 +111,23 @@ async fn exchange(name: &str, client: impl Fn() -> Command) {
     for server in servers::all() {
         let store = servers::open(server.settings()).await.unwrap();
         let bucket = Bucket::new("clients").unwrap();
-        let metadata = BTreeMap::from([("author".to_owned(), "Ada L.".to_owned()), ("x-n_1".to_owned(), "a, b; \"c\"".to_owned())]);
+        let metadata = BTreeMap::from([
+            ("author".to_owned(), "Ada L.".to_owned()),
+            ("x-n_1".to_owned(), "a, b; \"c\"".to_owned()),
+        ]);
         let objects = objects(name);
         let mut expected = BTreeMap::new();
         for (key, bytes) in &objects {
             write(&store, &bucket, key, bytes, &metadata).await;
-            let found = Found { sha256: sha256(bytes), content_type: CONTENT_TYPE.to_owned(), metadata: metadata.clone() };
+            let found = Found {
+                sha256: sha256(bytes),
+                content_type: CONTENT_TYPE.to_owned(),
+                metadata: metadata.clone(),
+            };
             expected.insert(key.clone(), found);
         }
-        let theirs: BTreeMap<String, &Bytes> = objects.iter().map(|(key, bytes)| (format!("{key} theirs"), bytes)).collect();
+        let theirs: BTreeMap<String, &Bytes> =
+            objects.iter().map(|(key, bytes)| (format!("{key} theirs"), bytes)).collect();
         let task = json!({
             "endpoint": server.endpoint, "region": server.region, "bucket": "clients",
             "access_key": server.access_key, "secret_key": server.secret_key,
@@ -139,11 +157,20 @@ fn objects(name: &str) -> BTreeMap<String, Bytes> {
     ])
 }
 
-async fn write(store: &Arc<dyn BlobStore>, bucket: &Bucket, key: &str, bytes: &Bytes, metadata: &BTreeMap<String, String>) {
+async fn write(
+    store: &Arc<dyn BlobStore>,
+    bucket: &Bucket,
+    key: &str,
+    bytes: &Bytes,
+    metadata: &BTreeMap<String, String>,
+) {
     let pieces: Vec<_> = bytes.chunks(300_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let body = BlobBody::Stream { stream: stream::iter(pieces).boxed(), length: None };
-    let options =
-        PutOptions { content_type: Some(CONTENT_TYPE.to_owned()), metadata: metadata.clone(), condition: Condition::None };
+    let options = PutOptions {
+        content_type: Some(CONTENT_TYPE.to_owned()),
+        metadata: metadata.clone(),
+        condition: Condition::None,
+    };
     store.put(bucket, key, body, options).await.unwrap();
 }
 

@@ -12,7 +12,8 @@ use crate::servers::{self, Server};
 #[tokio::test]
 #[ignore = "run by the tests below, in an environment of their making"]
 async fn child() {
-    let mut settings = json!({ "endpoint": std::env::var("CHILD_ENDPOINT").unwrap(), "create_buckets": true });
+    let mut settings =
+        json!({ "endpoint": std::env::var("CHILD_ENDPOINT").unwrap(), "create_buckets": true });
     if let Ok(profile) = std::env::var("CHILD_PROFILE") {
         settings["profile"] = profile.into();
     }
@@ -36,7 +37,8 @@ async fn says(server: &Server, variables: Vec<(&'static str, String)>) -> String
         child.output().unwrap()
     };
     let output = tokio::task::spawn_blocking(run).await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(!text.contains(&server.secret_key), "{text}");
     text
 }
@@ -45,14 +47,24 @@ async fn says(server: &Server, variables: Vec<(&'static str, String)>) -> String
 async fn the_environment_a_profile_and_a_role_give_credentials() {
     for server in servers::all() {
         let (access, secret) = (server.access_key.clone(), server.secret_key.clone());
-        let variables = vec![("AWS_ACCESS_KEY_ID", access.clone()), ("AWS_SECRET_ACCESS_KEY", secret.clone())];
+        let variables =
+            vec![("AWS_ACCESS_KEY_ID", access.clone()), ("AWS_SECRET_ACCESS_KEY", secret.clone())];
         let said = says(&server, variables).await;
         assert!(said.contains("reached"), "{said}");
 
-        let file = std::env::temp_dir().join(format!("tandem-credentials-{}-{}", server.name, std::process::id()));
-        std::fs::write(&file, format!("[tandem]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n")).unwrap();
+        let file =
+            std::env::temp_dir().join(format!("tandem-credentials-{}-{}", server.name, std::process::id()));
+        std::fs::write(
+            &file,
+            format!("[tandem]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"),
+        )
+        .unwrap();
         let path = file.display().to_string();
-        let said = says(&server, vec![("AWS_SHARED_CREDENTIALS_FILE", path), ("CHILD_PROFILE", "tandem".to_owned())]).await;
+        let said = says(
+            &server,
+            vec![("AWS_SHARED_CREDENTIALS_FILE", path), ("CHILD_PROFILE", "tandem".to_owned())],
+        )
+        .await;
         std::fs::remove_file(&file).unwrap();
         assert!(said.contains("reached"), "{said}");
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tandem_contract::{
-    BackendFactory, BlobBody, BlobListing, BlobStore, Bucket, Clock, Error, ErrorKind, OpenContext, PutOptions,
-    SystemEntropy,
+    BackendFactory, BlobBody, BlobListing, BlobStore, Bucket, Clock, Error, ErrorKind, OpenContext,
+    PutOptions, SystemEntropy,
 };
 use tandem_store_s3::S3Factory;
 
@@ -102,7 +102,10 @@ async fn an_upload_that_fails_midway_is_aborted() {
     // Waits for what is under way.
     store.close().await;
     let seen = server.seen();
-    assert!(seen.iter().any(|line| line.starts_with("DELETE /photos/k?") && line.contains("uploadId=u1")), "{seen:?}");
+    assert!(
+        seen.iter().any(|line| line.starts_with("DELETE /photos/k?") && line.contains("uploadId=u1")),
+        "{seen:?}"
+    );
     assert!(!seen.iter().any(|line| line.starts_with("POST /photos/k?uploadId")), "{seen:?}");
 }
 
@@ -117,7 +120,10 @@ async fn an_address_where_nobody_listens_is_named() {
 #[tokio::test]
 async fn wrong_credentials_are_told_apart_and_kept() {
     for server in servers::all() {
-        for (access, secret, setting) in [("nobody", SECRET, "storage.s3.access_key"), (&*server.access_key, SECRET, "storage.s3.secret_key")] {
+        for (access, secret, setting) in [
+            ("nobody", SECRET, "storage.s3.access_key"),
+            (&*server.access_key, SECRET, "storage.s3.secret_key"),
+        ] {
             let mut settings = server.settings();
             settings["access_key"] = access.into();
             settings["secret_key"] = secret.into();
@@ -159,8 +165,11 @@ impl Clock for Wrong {
 #[tokio::test]
 async fn a_clock_that_is_wrong_is_put_right_or_named() {
     for server in servers::all() {
-        let context =
-            OpenContext { clock: Arc::new(Wrong), entropy: Arc::new(SystemEntropy), base: Path::new(".").to_owned() };
+        let context = OpenContext {
+            clock: Arc::new(Wrong),
+            entropy: Arc::new(SystemEntropy),
+            base: Path::new(".").to_owned(),
+        };
         let config = serde_json::from_value(server.settings()).unwrap();
         // The SDK learns the server's time from the first refusal.
         match S3Factory::open(config, context).await {

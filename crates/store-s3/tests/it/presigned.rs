@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::{Client, Method};
 use tandem_contract::{BlobBody, BlobStore, Bucket, Presign, PresignMethod, PutOptions};
 
+use crate::behavior::named;
 use crate::servers::{self, Server};
 
 const CONTENT_TYPE: &str = "image/png";
@@ -25,13 +26,25 @@ impl Signing {
         Self { store, bucket, client: Client::new() }
     }
 
-    async fn url(&self, method: PresignMethod, key: &str, content_type: Option<&str>, seconds: u64) -> String {
+    async fn url(
+        &self,
+        method: PresignMethod,
+        key: &str,
+        content_type: Option<&str>,
+        seconds: u64,
+    ) -> String {
         let content_type = content_type.map(str::to_owned);
         let presign = Presign { method, expires_in: Duration::from_secs(seconds), content_type };
         self.store.presign(&self.bucket, key, &presign).await.unwrap().unwrap()
     }
 
-    async fn send(&self, method: Method, url: &str, content_type: Option<&str>, body: &'static str) -> (u16, String) {
+    async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        content_type: Option<&str>,
+        body: &'static str,
+    ) -> (u16, String) {
         let mut request = self.client.request(method, url).body(body);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
@@ -50,14 +63,35 @@ async fn put(store: &Arc<dyn BlobStore>, bucket: &Bucket, key: &str, text: &str)
 async fn a_plain_client_writes_and_reads_any_key() {
     for server in servers::all() {
         let signing = Signing::on(&server).await;
-        for key in ["a b+c%41#d?e&f=g", "ü/日本/🦀", "/lead", "trail/", "a//b", "..", "x/../../y", "back\\slash", "'\"<>;:@$,!*()", " "] {
+        for key in [
+            "a b+c%41#d?e&f=g",
+            "ü/日本/🦀",
+            "/lead",
+            "trail/",
+            "a//b",
+            "..",
+            "x/../../y",
+            "back\\slash",
+            "'\"<>;:@$,!*()",
+            " ",
+        ] {
             let url = signing.url(PresignMethod::Put, key, Some(CONTENT_TYPE), 60).await;
             let written = signing.send(Method::PUT, &url, Some(CONTENT_TYPE), "content").await;
             assert_eq!(written.0, 200, "{} {key:?}: {}", server.name, written.1);
             let meta = signing.store.head(&signing.bucket, key).await.unwrap().unwrap();
-            assert_eq!((meta.size, meta.content_type.as_deref()), (7, Some(CONTENT_TYPE)), "{} {key:?}", server.name);
+            assert_eq!(
+                (meta.size, meta.content_type.as_deref()),
+                (7, Some(CONTENT_TYPE)),
+                "{} {key:?}",
+                server.name
+            );
             let url = signing.url(PresignMethod::Get, key, None, 60).await;
-            assert_eq!(signing.send(Method::GET, &url, None, "").await, (200, "content".to_owned()), "{} {key:?}", server.name);
+            assert_eq!(
+                signing.send(Method::GET, &url, None, "").await,
+                (200, "content".to_owned()),
+                "{} {key:?}",
+                server.name
+            );
             signing.store.delete(&signing.bucket, key).await.unwrap();
         }
     }
@@ -110,7 +144,8 @@ async fn urls_are_for_the_address_that_clients_see() {
         let mut settings = server.settings();
         settings["public_endpoint"] = "https://objects.example.com".into();
         let store = servers::open(settings).await.unwrap();
-        let presign = Presign { method: PresignMethod::Get, expires_in: Duration::from_secs(9), content_type: None };
+        let presign =
+            Presign { method: PresignMethod::Get, expires_in: Duration::from_secs(9), content_type: None };
         let url = store.presign(&Bucket::new("photos").unwrap(), "a b", &presign).await.unwrap().unwrap();
         assert!(url.starts_with("https://objects.example.com/photos/a%20b?"), "{url}");
         assert!(!url.contains(&server.secret_key));
@@ -119,12 +154,13 @@ async fn urls_are_for_the_address_that_clients_see() {
 
 #[tokio::test]
 async fn a_key_that_clients_would_rewrite_is_not_in_a_path() {
-    let Some(server) = servers::named("seaweedfs") else { return };
+    let Some(server) = named("seaweedfs") else { return };
     let mut settings = server.settings();
     settings["key_names"] = "exact".into();
     settings["path_style"] = false.into();
     let store = servers::open(settings).await.unwrap();
-    let presign = Presign { method: PresignMethod::Get, expires_in: Duration::from_secs(9), content_type: None };
+    let presign =
+        Presign { method: PresignMethod::Get, expires_in: Duration::from_secs(9), content_type: None };
     let bucket = Bucket::new("photos").unwrap();
     // The server signs a URL of its own.
     assert_eq!(store.presign(&bucket, "a/../b", &presign).await.unwrap(), None);

@@ -21,7 +21,10 @@ pub(crate) enum Then {
 
 /// An S3 error.
 pub(crate) fn error(status: u16, code: &str) -> Then {
-    Then::Answer(status, format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as told</Message></Error>"))
+    Then::Answer(
+        status,
+        format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as told</Message></Error>"),
+    )
 }
 
 /// A running script: what comes first, then what comes after all of that.
@@ -51,7 +54,12 @@ impl Scripted {
     }
 }
 
-async fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, script: &Mutex<VecDeque<Then>>, after: &Then) -> Option<()> {
+async fn serve(
+    mut stream: TcpStream,
+    log: &Mutex<Vec<String>>,
+    script: &Mutex<VecDeque<Then>>,
+    after: &Then,
+) -> Option<()> {
     let mut received = Vec::new();
     loop {
         let end = loop {
@@ -61,13 +69,20 @@ async fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, script: &Mutex<V
             (stream.read_buf(&mut received).await.ok()? > 0).then_some(())?;
         };
         let head = String::from_utf8_lossy(&received[..end]).to_ascii_lowercase();
-        let line = String::from_utf8_lossy(&received[..end]).lines().next()?.trim_end_matches(" HTTP/1.1").to_owned();
+        let line = String::from_utf8_lossy(&received[..end])
+            .lines()
+            .next()?
+            .trim_end_matches(" HTTP/1.1")
+            .to_owned();
         log.lock().unwrap().push(line.clone());
         let then = script.lock().unwrap().pop_front().unwrap_or_else(|| after.clone());
         if matches!(then, Then::HangUp) {
             return None;
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.trim().parse().unwrap());
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |text| text.trim().parse().unwrap());
         while received.len() < end + length {
             (stream.read_buf(&mut received).await.ok()? > 0).then_some(())?;
         }

@@ -29,17 +29,6 @@ impl Server {
             "create_buckets": true,
         })
     }
-
-    /// Whether it decides conditions. Those that are known not to are named: any other that ignores
-    /// them fails.
-    pub(crate) fn decides_conditions(&self) -> bool {
-        self.name != "juicefs"
-    }
-
-    /// Whether it holds `d` beside `d/x`.
-    pub(crate) fn is_flat(&self) -> bool {
-        self.name != "juicefs"
-    }
 }
 
 /// The servers, or none when the variable is not set and need not be.
@@ -55,17 +44,6 @@ pub(crate) fn all() -> Vec<Server> {
             Vec::new()
         }
     }
-}
-
-/// The server of that name.
-pub(crate) fn named(name: &str) -> Option<Server> {
-    let all = all();
-    let found = all.iter().find(|server| server.name == name).cloned();
-    if found.is_none() && !all.is_empty() {
-        eprintln!("NOT TESTED: TANDEM_TEST_S3 names no {name}");
-        assert!(std::env::var_os("TANDEM_REQUIRE_ALL").is_none(), "TANDEM_TEST_S3 names no {name}");
-    }
-    found
 }
 
 pub(crate) fn context() -> OpenContext {
