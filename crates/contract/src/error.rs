@@ -9,6 +9,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The develop token is missing or wrong.
     InvalidToken,
+    /// The caller's address sent wrong tokens too often.
+    TooManyRequests,
     /// No function has this name.
     FunctionNotFound,
     /// The function does not take this HTTP method.
@@ -59,8 +61,9 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidToken,
+        Self::TooManyRequests,
         Self::FunctionNotFound,
         Self::MethodNotAllowed,
         Self::FunctionNotCompiled,
@@ -90,6 +93,7 @@ impl ErrorKind {
     pub const fn code(self) -> &'static str {
         match self {
             Self::InvalidToken => "INVALID_TOKEN",
+            Self::TooManyRequests => "TOO_MANY_REQUESTS",
             Self::FunctionNotFound => "FUNCTION_NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
             Self::FunctionNotCompiled => "FUNCTION_NOT_COMPILED",

@@ -1,20 +1,24 @@
 //! Puts the server together from a configuration, and takes it apart again.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_cloud::{CloudHost, CloudParts, FetchSettings, StorageSettings};
-use tandem_contract::{BlobStore, Bucket, DocumentStore, Error, FunctionStore, Invoker, OpenContext, Result};
+use tandem_contract::{Bucket, Error, Invoker, OpenContext, Result};
 use tokio::net::TcpListener;
 
-use crate::config::Config;
-use crate::http::{self, Check, Health, HttpLimits, HttpParts, Server};
+use crate::config::{Config, CorsConfig, TlsConfig};
+use crate::http::{
+    self, Check, ConnectionLimits, CorsPolicy, Health, HttpLimits, HttpParts, Server, Tls, TlsFiles,
+};
 use crate::logs::LogRing;
 use crate::metrics::Metrics;
-use crate::pipeline::{Pipeline, PipelineLimits, PipelineParts};
+use crate::pipeline::{AdmissionLimits, Pipeline, PipelineLimits, PipelineParts};
 use crate::registry::Registry;
 use crate::signed_url::SignedUrls;
+use crate::stores::Stores;
 
 /// Functions held ready to run. What an isolate needs is much more than what this keeps of a
 /// function, so it may be far above `engine.isolates`.
@@ -29,12 +33,6 @@ pub struct App {
     server: Arc<Server>,
     stores: Stores,
     grace: Duration,
-}
-
-struct Stores {
-    functions: Arc<dyn FunctionStore>,
-    documents: Arc<dyn DocumentStore>,
-    blobs: Arc<dyn BlobStore>,
 }
 
 impl App {
@@ -73,7 +71,9 @@ impl App {
         stores: &Stores,
     ) -> Result<(Arc<Pipeline>, Arc<Server>)> {
         let OpenContext { clock, entropy, .. } = context.clone();
-        let base = config.server.public_url.clone().unwrap_or_else(|| reachable(address));
+        let tls = tls(config, &context.base)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = config.server.public_url.clone().unwrap_or_else(|| reachable(scheme, address));
         let signed_urls = Arc::new(SignedUrls::new(token, &base, clock.clone())?);
         let host = CloudHost::new(CloudParts {
             documents: stores.documents.clone(),
@@ -107,15 +107,15 @@ impl App {
             pipeline: pipeline.clone(),
             blobs: stores.blobs.clone(),
             signed_urls: Some(signed_urls),
-            health: Health::new(stores.checks(config, &Bucket::new(&config.storage.bucket)?), clock.clone()),
+            health: Health::new(checks(stores, config, &Bucket::new(&config.storage.bucket)?), clock.clone()),
             token: token.to_owned(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            cors: cors(config),
+            tls,
             clock,
             entropy,
-            limits: HttpLimits {
-                body: config.server.body_limit.as_usize(),
-                log_header: config.logs.header_limit.as_usize(),
-            },
-        });
+            limits: http_limits(config),
+        })?;
         Ok((pipeline, server))
     }
 
@@ -144,69 +144,48 @@ impl App {
     }
 }
 
-impl Stores {
-    async fn open(config: &Config, registry: &Registry, context: &OpenContext) -> Result<Self> {
-        let functions = registry.functions.open(&config.functions.selected, context.clone()).await?;
-        let documents = match registry.documents.open(&config.documents.selected, context.clone()).await {
-            Ok(documents) => documents,
-            Err(error) => {
-                functions.close().await;
-                return Err(error);
-            }
-        };
-        match registry.blobs.open(&config.storage.selected, context.clone()).await {
-            Ok(blobs) => Ok(Self { functions, documents, blobs }),
-            Err(error) => {
-                documents.close().await;
-                functions.close().await;
-                Err(error)
-            }
-        }
-    }
-
-    fn checks(&self, config: &Config, bucket: &Bucket) -> Vec<Check> {
-        let Self { functions, documents, blobs } = self;
-        let (functions, documents, blobs) = (functions.clone(), documents.clone(), blobs.clone());
-        let bucket = bucket.clone();
-        vec![
-            Check {
-                name: "functions",
-                backend: config.functions.selected.name.clone(),
-                ping: Box::new(move || {
-                    let functions = functions.clone();
-                    Box::pin(async move { functions.ping().await })
-                }),
-            },
-            Check {
-                name: "documents",
-                backend: config.documents.selected.name.clone(),
-                ping: Box::new(move || {
-                    let documents = documents.clone();
-                    Box::pin(async move { documents.ping().await })
-                }),
-            },
-            Check {
-                name: "storage",
-                backend: config.storage.selected.name.clone(),
-                ping: Box::new(move || {
-                    let (blobs, bucket) = (blobs.clone(), bucket.clone());
-                    Box::pin(async move { blobs.ping(&bucket).await })
-                }),
-            },
-        ]
-    }
-
-    async fn close(&self) {
-        self.blobs.close().await;
-        self.documents.close().await;
-        self.functions.close().await;
-    }
+fn checks(stores: &Stores, config: &Config, bucket: &Bucket) -> Vec<Check> {
+    let Stores { functions, documents, blobs } = stores;
+    let (functions, documents, blobs) = (functions.clone(), documents.clone(), blobs.clone());
+    let bucket = bucket.clone();
+    vec![
+        Check {
+            name: "functions",
+            backend: config.functions.selected.name.clone(),
+            ping: Box::new(move || {
+                let functions = functions.clone();
+                Box::pin(async move { functions.ping().await })
+            }),
+        },
+        Check {
+            name: "documents",
+            backend: config.documents.selected.name.clone(),
+            ping: Box::new(move || {
+                let documents = documents.clone();
+                Box::pin(async move { documents.ping().await })
+            }),
+        },
+        Check {
+            name: "storage",
+            backend: config.storage.selected.name.clone(),
+            ping: Box::new(move || {
+                let (blobs, bucket) = (blobs.clone(), bucket.clone());
+                Box::pin(async move { blobs.ping(&bucket).await })
+            }),
+        },
+    ]
 }
 
 fn pipeline_limits(config: &Config) -> PipelineLimits {
+    let fairness = &config.server.fairness;
     PipelineLimits {
-        max_in_flight: config.server.max_in_flight,
-        queue: config.server.queue,
+        admission: AdmissionLimits {
+            capacity: config.server.max_in_flight,
+            queue: config.server.queue,
+            longest_wait: config.engine.limits.wall_time.get(),
+            factor: fairness.factor,
+            weights: fairness.weights.iter().map(|(name, weight)| (name.clone(), weight.0)).collect(),
+        },
         wall_time: config.engine.limits.wall_time.get(),
         cpu_time: config.engine.limits.cpu_time.get(),
         invoke_depth: config.engine.limits.invoke_depth,
@@ -215,8 +194,36 @@ fn pipeline_limits(config: &Config) -> PipelineLimits {
     }
 }
 
+fn http_limits(config: &Config) -> HttpLimits {
+    let server = &config.server;
+    HttpLimits {
+        body: server.body_limit.as_usize(),
+        body_memory: server.body_memory.as_usize(),
+        connections: ConnectionLimits {
+            most: server.max_connections,
+            uri: server.uri_limit.as_usize(),
+            head: server.head_limit.as_usize(),
+            head_timeout: server.head_timeout.get(),
+            body_timeout: server.body_timeout.get(),
+            idle_timeout: server.idle_timeout.get(),
+        },
+        token_failures: server.token_failures,
+        log_header: config.logs.header_limit.as_usize(),
+    }
+}
+
+fn cors(config: &Config) -> CorsPolicy {
+    let CorsConfig { origins, methods, headers, expose, credentials, max_age } = config.server.cors.clone();
+    CorsPolicy { origins, methods, headers, expose, credentials, max_age: max_age.get() }
+}
+
+fn tls(config: &Config, base: &Path) -> Result<Option<Arc<Tls>>> {
+    let TlsConfig { cert: Some(cert), key: Some(key) } = &config.server.tls else { return Ok(None) };
+    Tls::open(TlsFiles { cert: base.join(cert), key: base.join(key) }).map(Some)
+}
+
 /// The URL of a server at `address`. One that listens on every address is reached on this machine.
-fn reachable(mut address: SocketAddr) -> String {
+fn reachable(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {
             Ipv4Addr::LOCALHOST.into()
@@ -224,7 +231,7 @@ fn reachable(mut address: SocketAddr) -> String {
             Ipv6Addr::LOCALHOST.into()
         });
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 /// The process's variables. One that is not UTF-8 cannot be a JavaScript string.

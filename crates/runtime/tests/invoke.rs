@@ -200,7 +200,8 @@ async fn calls_between_functions_share_the_request_and_end_at_the_depth() {
 
 #[tokio::test]
 async fn too_many_at_once_are_refused() {
-    let limits = PipelineLimits { max_in_flight: 1, queue: 0, ..limits() };
+    let mut limits = limits();
+    (limits.admission.capacity, limits.admission.queue) = (1, 0);
     let server = TestServer::start_with(limits).await;
     server.publish("slow", "sleep 60000").await;
     let held = tokio::spawn(server.request("GET", "/invoke/slow").send());

@@ -165,10 +165,8 @@ async fn signed_urls_read_and_write() {
     let key = "a b/../ü?#%41.txt";
     let (read, write) = (sign(PresignMethod::Get, key), sign(PresignMethod::Put, key));
     let missing = server.client.get(&read).send().await.unwrap();
-    assert_eq!(
-        (missing.status().as_u16(), header(&missing, "access-control-allow-origin").as_str()),
-        (404, "*")
-    );
+    assert_eq!(missing.status(), 404);
+    assert!(!missing.headers().contains_key("access-control-allow-origin"));
     let written = server.client.put(&write).body("0123456789").send().await.unwrap();
     assert_eq!(written.status(), 200, "{}", written.text().await.unwrap());
     let whole = server.client.get(&read).send().await.unwrap();

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_contract::{Entropy, OpenContext, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 
@@ -23,7 +24,7 @@ pub(super) struct Running {
     pub(super) context: OpenContext,
 }
 
-/// Reads the configuration, `--listen` over all else.
+/// Reads the configuration, `--listen` over all else, and prepares the process for its engine.
 pub(super) fn configure(
     settings: &SettingsArgs,
     listen: Option<SocketAddr>,
@@ -38,6 +39,7 @@ pub(super) fn configure(
         LogFormat::Json => telemetry::LogFormat::Json,
     };
     telemetry::init(format, &telemetry.level)?;
+    registry.engines.prepare_process(&loaded.config.engine.selected);
     Ok((loaded.config, registry))
 }
 
@@ -50,6 +52,7 @@ pub(super) fn context() -> OpenContext {
 /// rather than by `#[tokio::main]`, because an engine may have to prepare the process while it has
 /// one thread only.
 pub(super) fn block_on(main: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,6 +61,21 @@ pub(super) fn block_on(main: impl Future<Output = Result<(), Failure>>) -> Resul
     // A thread that still compiles or pings must not hold up the exit.
     runtime.shutdown_background();
     ended
+}
+
+/// Files that a server may need: connections and isolates, with room to spare.
+const OPEN_FILES: u64 = 1 << 20;
+
+/// Lets the process open as many files as it is allowed to: the usual limit of a shell is far
+/// below the number of connections that are served.
+fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        tracing::debug!(%error, "the limit on open files stays");
+    }
 }
 
 impl Running {
@@ -84,7 +102,8 @@ impl Running {
                 SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
             });
         }
-        format!("http://{address}")
+        let scheme = if self.config.server.tls.cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
     }
 }
 

@@ -12,6 +12,7 @@ mod mask;
 mod reference;
 mod rules;
 mod sections;
+mod server;
 mod shape;
 mod token;
 mod tree;
@@ -26,7 +27,8 @@ pub(crate) use mask::url_passwords as mask_url_passwords;
 pub use reference::{configuration_markdown, json_schema};
 pub use sections::{
     Config, DocumentsConfig, EngineConfig, EnvConfig, FetchConfig, FunctionsConfig, LimitsConfig, LogFormat,
-    LogsConfig, ServerConfig, StorageConfig, TelemetryConfig,
+    LogsConfig, StorageConfig, TelemetryConfig,
 };
+pub use server::{CorsConfig, FairnessConfig, ServerConfig, TlsConfig, Weight};
 pub use tandem_contract::settings::{ByteSize, Duration, Secret};
 pub use token::{Token, token};

@@ -1,6 +1,6 @@
 use tandem_contract::Bucket;
 
-use super::Config;
+use super::{Config, ServerConfig};
 
 /// A key and what is wrong with its value.
 type Broken = (Vec<String>, String);
@@ -23,6 +23,7 @@ pub(super) fn broken(config: &Config) -> Vec<Broken> {
         public,
         "must be a URL of scheme http or https, such as \"https://api.example.com\"",
     );
+    door(server, &mut rule);
     rule("engine.isolates", engine.isolates > 0, "must be at least 1");
     rule("engine.isolates_per_function", engine.isolates_per_function > 0, "must be at least 1");
     rule("engine.concurrency", engine.concurrency > 0, "must be at least 1");
@@ -58,6 +59,55 @@ pub(super) fn broken(config: &Config) -> Vec<Broken> {
         }
     }
     broken
+}
+
+/// Rules of the sections of `[server]` that are about connections.
+fn door(server: &ServerConfig, rule: &mut impl FnMut(&str, bool, &str)) {
+    rule("server.max_connections", server.max_connections > 0, "must be at least 1");
+    rule("server.uri_limit", (256..=1 << 20).contains(&server.uri_limit.get()), "must be from 256B to 1MiB");
+    rule(
+        "server.head_limit",
+        (1 << 10..=1 << 24).contains(&server.head_limit.get()),
+        "must be from 1KiB to 16MiB",
+    );
+    for (key, timeout) in [
+        ("server.head_timeout", server.head_timeout),
+        ("server.body_timeout", server.body_timeout),
+        ("server.idle_timeout", server.idle_timeout),
+    ] {
+        rule(key, timeout.get() >= std::time::Duration::from_secs(1), "must be at least 1s");
+    }
+    let factor = server.fairness.factor;
+    rule(
+        "server.fairness.factor",
+        factor == 0.0 || (0.1..=1000.0).contains(&factor),
+        "must be 0, or from 0.1 to 1000",
+    );
+    let both = server.tls.cert.is_some() == server.tls.key.is_some();
+    rule("server.tls", both, "needs both `cert` and `key`");
+    let cors = &server.cors;
+    for origin in cors.origins.iter().filter(|origin| *origin != "*") {
+        let message = format!("{origin:?} must be an origin such as \"https://app.example.com\", or \"*\"");
+        rule("server.cors.origins", is_exact_origin(origin), &message);
+    }
+    let any = cors.origins.iter().any(|origin| origin == "*");
+    rule("server.cors.credentials", !(cors.credentials && any), "cannot be true while `origins` allows all");
+    for (key, names) in [
+        ("server.cors.methods", &cors.methods),
+        ("server.cors.headers", &cors.headers),
+        ("server.cors.expose", &cors.expose),
+    ] {
+        for name in names {
+            let token = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            rule(key, token, &format!("{name:?} is not a name"));
+        }
+    }
+}
+
+/// An origin as browsers write it: nothing after the port, lower case, no default port.
+fn is_exact_origin(text: &str) -> bool {
+    url::Url::parse(text)
+        .is_ok_and(|url| url.origin().is_tuple() && url.origin().ascii_serialization() == text)
 }
 
 /// What a token must be to fit into a header.

@@ -1,14 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de};
-use tandem_contract::settings::{ByteSize, Duration, Secret};
+use serde::{Deserialize, Serialize};
+use tandem_contract::settings::{ByteSize, Duration};
 use tandem_contract::{EngineLimits, LogLimits};
 
-use super::Backend;
+use super::{Backend, ServerConfig};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,62 +31,6 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// The server's own log.
     pub telemetry: TelemetryConfig,
-}
-
-/// `[server]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServerConfig {
-    /// The address and port to listen on. Port 0 takes any that is free.
-    #[serde(deserialize_with = "listen_address")]
-    #[schemars(with = "String")]
-    pub listen: SocketAddr,
-    /// The develop token that every request but health, metrics and signed URLs must bring in
-    /// `x-develop-token`. Without one the server starts only on loopback, makes one and prints it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<Secret>,
-    /// A file that holds the token; white space around it is cut off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_file: Option<PathBuf>,
-    /// The address under which clients reach the server, for signed URLs: `https://api.example.com`.
-    /// Left out: `http://` and `listen`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_url: Option<String>,
-    /// The largest request body; a larger one is refused with 413.
-    pub body_limit: ByteSize,
-    /// Requests in work at once; more wait in the queue.
-    pub max_in_flight: usize,
-    /// Requests that may wait; more are refused with 503 and `Retry-After`.
-    pub queue: usize,
-    /// How long invocations in flight may go on after a signal to stop.
-    pub shutdown_grace: Duration,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            token: None,
-            token_file: None,
-            public_url: None,
-            body_limit: ByteSize::mib(10),
-            max_in_flight: 1024,
-            queue: 1024,
-            shutdown_grace: Duration::from_secs(15),
-        }
-    }
-}
-
-/// `localhost` stands for 127.0.0.1, because that is what people write; other host names would
-/// need a resolver before the server can say where it listens.
-fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    const EXPECTED: &str = "an address with a port, such as \"127.0.0.1:8000\"";
-    let text = String::deserialize(deserializer)?;
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.clone(),
-    };
-    numeric.parse().map_err(|_| de::Error::custom(format!("{text:?} is not {EXPECTED}")))
 }
 
 /// `[engine]`

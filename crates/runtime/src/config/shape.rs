@@ -9,7 +9,7 @@ use super::mask;
 pub(super) enum Shape {
     /// Only these keys.
     Table(BTreeMap<String, Self>),
-    /// Any key; the values are texts.
+    /// Any key; the values are texts, or numbers that may be written as texts.
     Map,
     /// Anything: the section of a backend that this build goes without.
     Open,
@@ -54,7 +54,9 @@ impl Shape {
             Some(keys) => {
                 Self::Table(keys.iter().map(|(key, schema)| (key.clone(), Self::of(schema))).collect())
             }
-            None if schema["additionalProperties"]["type"] == "string" => Self::Map,
+            None if ["string", "number"].iter().any(|t| schema["additionalProperties"]["type"] == *t) => {
+                Self::Map
+            }
             None => Self::Open,
         }
     }

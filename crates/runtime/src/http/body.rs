@@ -1,16 +1,21 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tandem_contract::{Error, ErrorKind, Payload, Result};
+use tokio::time::Instant;
 
 use super::{json, multipart};
 
-/// How long a client may leave a body unfinished without sending anything.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// Bytes that a body must bring each second on average, once it has had the time that one may
+/// stand still: a client that sends a byte now and then is not making progress.
+const SLOWEST: u64 = 1024;
 
 /// Fields of a form. Ten megabytes of `&` would otherwise become gigabytes of empty pairs.
 const MAX_FIELDS: usize = 10_000;
@@ -20,61 +25,146 @@ const MAX_FIELDS: usize = 10_000;
 const DISCARD_BYTES: usize = 256 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(10);
 
-/// Reads a body of at most `limit` bytes.
-///
-/// # Errors
-/// `BodyTooLarge`, before anything is read if the length was announced; `InvalidBody` if the
-/// client stops before the end.
-pub(super) async fn read<B>(body: &mut B, limit: usize) -> Result<Bytes>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
-{
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large(limit));
-    }
-    let mut first: Option<Bytes> = None;
-    let mut rest = BytesMut::new();
-    while let Some(data) = next(body).await? {
-        let read = first.as_ref().map_or(0, Bytes::len).max(rest.len());
-        if read + data.len() > limit {
-            return Err(too_large(limit));
-        }
-        // Most bodies come in one piece: it is passed on without a copy.
-        match first.take() {
-            None if rest.is_empty() => first = Some(data),
-            None => rest.extend_from_slice(&data),
-            Some(piece) => {
-                rest.reserve(usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit) + read);
-                rest.extend_from_slice(&piece);
-                rest.extend_from_slice(&data);
-            }
-        }
-    }
-    Ok(first.unwrap_or_else(|| rest.freeze()))
+/// Reads bodies, within what all of them may take.
+pub(super) struct Intake {
+    limit: usize,
+    memory: u64,
+    stalled_after: Duration,
+    held: AtomicU64,
 }
 
-/// The next piece of data, or `None` at the end.
-pub(super) async fn next<B>(body: &mut B) -> Result<Option<Bytes>>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
-{
-    loop {
-        let frame = tokio::time::timeout(STALLED_AFTER, body.frame());
-        let Ok(frame) = frame.await else { return Err(invalid("The body stalled before its end")) };
-        match frame {
-            None => return Ok(None),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "a body broke off");
-                return Err(invalid("The body ended before its end"));
-            }
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => return Ok(Some(data)),
-                Err(_trailers) => {}
-            },
+/// The share of a body in what all may take; given back when dropped.
+pub(super) struct Held {
+    intake: Arc<Intake>,
+    bytes: u64,
+}
+
+impl Intake {
+    /// Bodies of at most `limit` bytes, all together at most `memory`, none standing still for
+    /// longer than `stalled_after`.
+    pub(super) fn new(limit: usize, memory: usize, stalled_after: Duration) -> Arc<Self> {
+        Arc::new(Self { limit, memory: memory as u64, stalled_after, held: AtomicU64::new(0) })
+    }
+
+    /// Bytes held now.
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// How fast the next body must come.
+    pub(super) fn pace(&self) -> Pace {
+        Pace { stalled_after: self.stalled_after, started: None, read: 0 }
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// `BodyTooLarge`, before anything is read if the length was announced; `Overloaded` when too
+    /// much is held already; `InvalidBody` if the client stops before the end.
+    pub(super) async fn read<B>(self: &Arc<Self>, body: &mut B) -> Result<(Bytes, Held)>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let limit = self.limit;
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_large(limit));
         }
+        let mut held = Held { intake: self.clone(), bytes: 0 };
+        let mut pace = self.pace();
+        let mut first: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        while let Some(data) = pace.next(body).await? {
+            let read = first.as_ref().map_or(0, Bytes::len).max(rest.len());
+            if read + data.len() > limit {
+                return Err(too_large(limit));
+            }
+            held.grow(data.len())?;
+            // Most bodies come in one piece: it is passed on without a copy.
+            match first.take() {
+                None if rest.is_empty() => first = Some(data),
+                None => rest.extend_from_slice(&data),
+                Some(piece) => {
+                    rest.reserve(usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit) + read);
+                    rest.extend_from_slice(&piece);
+                    rest.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok((first.unwrap_or_else(|| rest.freeze()), held))
+    }
+}
+
+impl Held {
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        let bytes = bytes as u64;
+        self.bytes += bytes;
+        if self.intake.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.intake.memory {
+            let message = "Too many large bodies at once: try again later";
+            return Err(Error::new(ErrorKind::Overloaded, message));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.intake.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How far a body has come, and by when it must come further.
+pub(super) struct Pace {
+    stalled_after: Duration,
+    /// When it was first waited for.
+    started: Option<Instant>,
+    read: u64,
+}
+
+impl Pace {
+    /// The next piece of data, or `None` at the end.
+    ///
+    /// # Errors
+    /// `InvalidBody` when the client stops, breaks off or is too slow.
+    pub(super) async fn next<B>(&mut self, body: &mut B) -> Result<Option<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        loop {
+            // What is there already needs no timer.
+            let frame = match body.frame().now_or_never() {
+                Some(frame) => frame,
+                None => match tokio::time::timeout_at(self.deadline(), body.frame()).await {
+                    Ok(frame) => frame,
+                    Err(_) => return Err(invalid("The body stalled before its end")),
+                },
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a body broke off");
+                    return Err(invalid("The body ended before its end"));
+                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => {
+                        self.read += data.len() as u64;
+                        return Ok(Some(data));
+                    }
+                    Err(_trailers) => {}
+                },
+            }
+        }
+    }
+
+    fn deadline(&mut self) -> Instant {
+        let now = Instant::now();
+        let started = *self.started.get_or_insert(now);
+        let slowest = started + self.stalled_after + Duration::from_secs(self.read / SLOWEST);
+        (now + self.stalled_after).min(slowest)
     }
 }
 
@@ -91,7 +181,8 @@ where
     tokio::spawn(async move {
         let read = async {
             let mut left = DISCARD_BYTES;
-            while let Ok(Some(data)) = next(&mut body).await {
+            let mut pace = Pace { stalled_after: DISCARD_TIME, started: None, read: 0 };
+            while let Ok(Some(data)) = pace.next(&mut body).await {
                 left = left.saturating_sub(data.len());
                 if left == 0 {
                     break;
@@ -106,7 +197,7 @@ where
 ///
 /// # Errors
 /// `InvalidBody` when it is not.
-pub(super) async fn parse(headers: &HeaderMap, body: Bytes) -> Result<Payload> {
+pub async fn parse(headers: &HeaderMap, body: Bytes) -> Result<Payload> {
     if body.is_empty() {
         return Ok(Payload::Empty);
     }

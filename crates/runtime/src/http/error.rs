@@ -1,5 +1,7 @@
 //! The only place that gives an error a status.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -15,6 +17,7 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub const fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidToken => StatusCode::UNAUTHORIZED,
+        ErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::FunctionNotFound | ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -44,11 +47,12 @@ pub const fn status(kind: ErrorKind) -> StatusCode {
 pub struct Refusal {
     error: Error,
     allow: Option<HeaderValue>,
+    retry_after: Option<HeaderValue>,
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { error, allow: None }
+        Self { error, allow: None, retry_after: None }
     }
 }
 
@@ -57,7 +61,16 @@ impl Refusal {
     pub fn method_not_allowed(method: &http::Method, allow: HeaderValue) -> Self {
         let methods = String::from_utf8_lossy(allow.as_bytes());
         let message = format!("{method} is not allowed here: use {methods}");
-        Self { error: Error::new(ErrorKind::MethodNotAllowed, message), allow: Some(allow) }
+        let error = Error::new(ErrorKind::MethodNotAllowed, message);
+        Self { error, allow: Some(allow), retry_after: None }
+    }
+
+    /// An answer to an address that sent too many wrong tokens, and may try again after `wait`.
+    pub fn too_many_failures(wait: Duration) -> Self {
+        let seconds = wait.as_secs_f64().ceil().max(1.0);
+        let message = format!("Too many wrong tokens came from this address: try again in {seconds} s");
+        let retry_after = HeaderValue::from_str(&seconds.to_string()).ok();
+        Self { error: Error::new(ErrorKind::TooManyRequests, message), allow: None, retry_after }
     }
 
     /// An answer to a malformed request of the management API.
@@ -75,6 +88,9 @@ impl Refusal {
         let mut response = response(&self.error, request_id);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(ALLOW, allow);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
         response
     }

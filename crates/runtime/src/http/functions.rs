@@ -16,7 +16,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::error::Refusal;
-use super::{Server, body, json_response, manage, page_limit, parameter};
+use super::{Server, json_response, manage, page_limit, parameter};
 use crate::pipeline::{Publish, not_found};
 
 /// Methods that a function may be limited to.
@@ -95,7 +95,7 @@ struct PublishBody {
 async fn publish(server: &Server, parts: &Parts, body: &mut Body) -> Result<Response<Body>, Refusal> {
     let name = FunctionName::new(name_of(parts)).map_err(|error| Refusal::bad_request(error.message()))?;
     let expected = expected(parts)?;
-    let body = body::read(body, server.limits.body).await?;
+    let (body, _held) = server.intake.read(body).await?;
     let body: PublishBody = serde_json::from_slice(&body)
         .map_err(|error| Refusal::bad_request(format!("The body cannot be read: {error}")))?;
     let published = server

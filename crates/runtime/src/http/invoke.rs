@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -18,14 +19,14 @@ use crate::pipeline::{Entry, not_found};
 const ANY: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// `ALL /invoke/{name}`.
-pub(super) async fn handle<B>(server: &Arc<Server>, request: Request<B>) -> Response<Body>
+pub(super) async fn handle<B>(server: &Arc<Server>, request: Request<B>, peer: IpAddr) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: std::fmt::Display + Send,
 {
     let (parts, mut body) = request.into_parts();
     let request_id = server.request_ids.of(&parts.headers);
-    match invoke(server, &parts, &mut body, &request_id).await {
+    match invoke(server, peer, &parts, &mut body, &request_id).await {
         Ok(response) => response,
         Err(refusal) => {
             body::discard(body, &parts.headers);
@@ -38,6 +39,7 @@ where
 /// The checks in the order that clients may rely on, then the run.
 async fn invoke<B>(
     server: &Arc<Server>,
+    peer: IpAddr,
     parts: &Parts,
     body: &mut B,
     request_id: &Arc<str>,
@@ -46,7 +48,7 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    server.token.check(&parts.headers)?;
+    server.authorize(&parts.headers, peer)?;
     let entry = find(server, parts.uri.path()).await?;
     if !takes(&entry, &parts.method) {
         return Err(Refusal::method_not_allowed(&parts.method, allow(&entry)));
@@ -59,10 +61,11 @@ where
     {
         return Err(error.clone().into());
     }
-    let body = body::read(body, server.limits.body).await?;
+    // Held until the function is done with it.
+    let (body, _held) = server.intake.read(body).await?;
     let payload = body::parse(&parts.headers, body).await?;
     let waited = server.pipeline.clock().monotonic();
-    let permit = server.pipeline.admission().admit().await?;
+    let permit = server.pipeline.admission().admit(&entry.share).await?;
     let mut run = server.pipeline.prepare(entry, request_id.clone(), head(parts), payload);
     server.pipeline.metrics().queue.observe(run.started().saturating_duration_since(waited));
     let outcome = run.outcome().await;

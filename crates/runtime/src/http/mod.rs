@@ -2,7 +2,10 @@
 //! [`crate::pipeline`].
 
 mod body;
+mod connection;
+mod cors;
 pub mod error;
+mod failures;
 mod functions;
 mod health;
 mod invoke;
@@ -16,25 +19,33 @@ mod respond;
 mod server;
 mod token;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::any;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
-use tandem_contract::{BlobStore, Clock, Entropy, Error, ErrorKind};
+use tandem_contract::{BlobStore, Clock, Entropy, Error, ErrorKind, Result as PortResult};
 
+pub use body::parse as parse_body;
+pub use connection::{ConnectionLimits, Tls, TlsFiles, count_requests};
+pub use cors::CorsPolicy;
 pub use health::{Check, Health};
 pub use server::serve;
 
+use crate::metrics::Figure;
 use crate::pipeline::Pipeline;
 use crate::signed_url::SignedUrls;
+use body::Intake;
+use cors::Cors;
 use error::Refusal;
+use failures::Failures;
 use request_id::RequestIds;
 use token::Token;
 
@@ -50,6 +61,12 @@ pub const REQUEST_ID: &str = "x-request-id";
 pub struct HttpLimits {
     /// Bytes of a body.
     pub body: usize,
+    /// Bytes of all bodies held at once.
+    pub body_memory: usize,
+    /// What bounds connections.
+    pub connections: ConnectionLimits,
+    /// Wrong tokens that an address may send a minute; 0: any number.
+    pub token_failures: u32,
     /// Bytes of the encoded `x-function-logs`.
     pub log_header: usize,
 }
@@ -66,6 +83,12 @@ pub struct HttpParts {
     pub health: Health,
     /// The develop token.
     pub token: String,
+    /// Networks of the proxies that say in `X-Forwarded-For` who the client is.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Which pages of other origins may call.
+    pub cors: CorsPolicy,
+    /// Speaks HTTPS; `None` speaks HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
@@ -81,25 +104,90 @@ pub struct Server {
     signed_urls: Option<Arc<SignedUrls>>,
     health: Health,
     token: Token,
+    failures: Failures,
+    trusted_proxies: Vec<ipnet::IpNet>,
+    cors: Option<Cors>,
+    tls: Option<Arc<Tls>>,
     request_ids: RequestIds,
+    intake: Arc<Intake>,
     limits: HttpLimits,
 }
 
 impl Server {
     /// Puts it together.
-    pub fn new(parts: HttpParts) -> Arc<Self> {
-        let HttpParts { pipeline, blobs, signed_urls, health, token, clock, entropy, limits } = parts;
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// `Internal` when a name in the CORS policy cannot be sent.
+    pub fn new(parts: HttpParts) -> PortResult<Arc<Self>> {
+        let HttpParts { pipeline, blobs, signed_urls, health, token, clock, entropy, limits, .. } = parts;
+        let intake = Intake::new(limits.body, limits.body_memory, limits.connections.body_timeout);
+        let server = Arc::new(Self {
+            failures: Failures::new(limits.token_failures, clock.monotonic()),
             pipeline,
             blobs,
             signed_urls,
             health,
             token: Token::new(&token),
+            trusted_proxies: parts.trusted_proxies,
+            cors: Cors::new(&parts.cors)?,
+            tls: parts.tls,
             request_ids: RequestIds::new(clock, entropy),
+            intake,
             limits,
+        });
+        let weak = Arc::downgrade(&server);
+        server
+            .pipeline
+            .metrics()
+            .register_source(move || weak.upgrade().map_or_else(Vec::new, |server| server.figures()));
+        Ok(server)
+    }
+
+    /// Checks the token of a request that `peer` sent.
+    ///
+    /// # Errors
+    /// `InvalidToken`, or `TooManyRequests` for an address that sent too many wrong ones.
+    fn authorize(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Refusal> {
+        let now = || self.pipeline.clock().monotonic();
+        if !self.failures.is_quiet()
+            && let Some(wait) = self.failures.wait(self.client(headers, peer), now())
+        {
+            return Err(Refusal::too_many_failures(wait));
+        }
+        self.token.check(headers).map_err(|error| {
+            // Nothing was guessed where nothing was sent.
+            if headers.contains_key(token::DEVELOP_TOKEN) {
+                self.failures.count(self.client(headers, peer), now());
+            }
+            error.into()
         })
     }
+
+    fn client(&self, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+        connection::client_address(peer, headers, &self.trusted_proxies)
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        vec![
+            Figure {
+                name: "token_failures",
+                help: "Wrong tokens",
+                value: self.failures.counted(),
+                monotonic: true,
+            },
+            Figure {
+                name: "body_bytes",
+                help: "Bytes of request bodies held",
+                value: self.intake.held(),
+                monotonic: false,
+            },
+        ]
+    }
 }
+
+/// Where a request came from.
+#[derive(Clone, Copy)]
+struct Peer(IpAddr);
 
 /// Answers requests: invocations at once, everything else through the router, which would cost an
 /// invocation several allocations.
@@ -115,12 +203,29 @@ impl Dispatch {
         Self { server, routes }
     }
 
-    async fn answer(&self, request: Request<hyper::body::Incoming>) -> Response<Body> {
-        if request.uri().path().starts_with("/invoke/") {
-            return invoke::handle(&self.server, request).await;
+    async fn answer(&self, request: Request<hyper::body::Incoming>, peer: IpAddr) -> Response<Body> {
+        let Some(cors) = &self.server.cors else { return self.route(request, peer).await };
+        if let Some(preflight) = cors.preflight(&request) {
+            return preflight;
         }
+        let origin = request.headers().get(ORIGIN).cloned();
+        let mut response = self.route(request, peer).await;
+        cors.mark(origin.as_ref(), response.headers_mut());
+        response
+    }
+
+    async fn route(&self, mut request: Request<hyper::body::Incoming>, peer: IpAddr) -> Response<Body> {
+        if request.uri().path().starts_with("/invoke/") {
+            return invoke::handle(&self.server, request, peer).await;
+        }
+        request.extensions_mut().insert(Peer(peer));
         let answer = hyper::service::Service::call(&self.routes, request.map(Body::new)).await;
         answer.unwrap_or_else(|never| match never {})
+    }
+
+    /// An id for an answer to what never became a request.
+    fn new_request_id(&self) -> Arc<str> {
+        self.server.request_ids.of(&HeaderMap::new())
     }
 }
 
@@ -155,9 +260,11 @@ where
 {
     let (parts, mut body) = request.into_parts();
     let request_id = server.request_ids.of(&parts.headers);
-    let answer = match server.token.check(&parts.headers) {
+    // Every request comes through `Dispatch`, which says from where.
+    let peer = parts.extensions.get().map_or(IpAddr::from([0, 0, 0, 0]), |Peer(peer)| *peer);
+    let answer = match server.authorize(&parts.headers, peer) {
         Ok(()) => handler(server, &parts, &mut body).await,
-        Err(error) => Err(error.into()),
+        Err(refusal) => Err(refusal),
     };
     match answer {
         Ok(mut response) => {

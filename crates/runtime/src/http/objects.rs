@@ -7,9 +7,8 @@ use axum::body::Body;
 use axum::extract::State;
 use futures_util::stream;
 use http::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
+    RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -22,6 +21,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::body::Pace;
 use super::error::Refusal;
 use super::{Server, body};
 
@@ -30,35 +30,26 @@ const MAX_OBJECT: u64 = 5 * 1024 * 1024 * 1024;
 
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, OPTIONS");
 
-/// `GET`, `HEAD`, `PUT` and `OPTIONS`. The signature in the URL takes the token's place, so that
-/// any web page may be given one: every origin may use it.
+/// `GET`, `HEAD`, `PUT` and `OPTIONS`. The signature in the URL takes the token's place.
 pub(super) async fn one(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
     let (parts, mut body) = request.into_parts();
     let request_id = server.request_ids.of(&parts.headers);
     let answer = match parts.method {
-        Method::OPTIONS => Ok(preflight()),
+        Method::OPTIONS => Ok(options()),
         Method::GET | Method::HEAD => read(&server, &parts).await,
         Method::PUT => write(&server, &parts, std::mem::take(&mut body)).await,
         _ => Err(Refusal::method_not_allowed(&parts.method, ALLOW)),
     };
-    let mut response = answer.unwrap_or_else(|refusal| {
+    answer.unwrap_or_else(|refusal| {
         body::discard(body, &parts.headers);
         refusal.into_response(&request_id)
-    });
-    let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
-    response
+    })
 }
 
-fn preflight() -> Response<Body> {
+fn options() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(http::header::ALLOW, ALLOW);
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOW);
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    response.headers_mut().insert(http::header::ALLOW, ALLOW);
     response
 }
 
@@ -103,18 +94,18 @@ async fn write(server: &Server, parts: &Parts, body: Body) -> Result<Response<Bo
         content_type: text(&parts.headers, &CONTENT_TYPE).map(str::to_owned),
         ..PutOptions::default()
     };
-    let body = BlobBody::Stream { stream: pieces(body), length };
+    let body = BlobBody::Stream { stream: pieces(body, server.intake.pace()), length };
     let meta = server.blobs.put(&target.bucket, &target.key, body, options).await?;
     let mut response = Response::new(Body::empty());
     set(response.headers_mut(), ETAG, &format!("\"{}\"", meta.etag));
     Ok(response)
 }
 
-fn pieces(body: Body) -> BlobStream {
-    Box::pin(stream::try_unfold((body, 0_u64), async |(mut body, read)| {
-        let Some(data) = body::next(&mut body).await? else { return Ok(None) };
+fn pieces(body: Body, pace: Pace) -> BlobStream {
+    Box::pin(stream::try_unfold((body, pace, 0_u64), async |(mut body, mut pace, read)| {
+        let Some(data) = pace.next(&mut body).await? else { return Ok(None) };
         let read = read + data.len() as u64;
-        if read > MAX_OBJECT { Err(too_large()) } else { Ok(Some((data, (body, read)))) }
+        if read > MAX_OBJECT { Err(too_large()) } else { Ok(Some((data, (body, pace, read)))) }
     }))
 }
 

@@ -7,6 +7,8 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tandem_contract::{Program, Result};
 
+use super::Share;
+use super::assemble::Assembled;
 use super::unit::Unit;
 use crate::metrics::FunctionMetrics;
 
@@ -25,6 +27,8 @@ pub struct Entry {
     pub program: Result<Arc<Program>>,
     /// Where its invocations are counted.
     pub metrics: Arc<FunctionMetrics>,
+    /// What it holds of the places for invocations.
+    pub share: Arc<Share>,
     pub(super) depends: Vec<Arc<str>>,
     last_used: AtomicU64,
 }
@@ -32,12 +36,13 @@ pub struct Entry {
 impl Entry {
     pub(super) fn new(
         unit: &Unit,
-        program: Result<Arc<Program>>,
-        depends: Vec<Arc<str>>,
+        assembled: Assembled,
         metrics: Arc<FunctionMetrics>,
+        share: Arc<Share>,
     ) -> Self {
-        let last_used = AtomicU64::new(0);
-        Self { name: unit.name.clone(), methods: unit.methods.clone(), program, metrics, depends, last_used }
+        let Assembled { program, depends } = assembled;
+        let (name, methods) = (unit.name.clone(), unit.methods.clone());
+        Self { name, methods, program, metrics, share, depends, last_used: AtomicU64::new(0) }
     }
 }
 

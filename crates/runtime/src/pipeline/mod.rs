@@ -9,6 +9,7 @@ mod follow;
 mod invoke;
 mod publish;
 mod resolve;
+mod share;
 mod unit;
 
 use std::sync::{Arc, Weak};
@@ -18,23 +19,22 @@ use tandem_contract::{Clock, FunctionStore, JsEngine, LogLimits};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use admit::{Admission, Permit};
+pub use admit::{Admission, AdmissionLimits, Permit};
 pub use cache::Entry;
 pub(crate) use invoke::not_found;
 pub use invoke::{Run, RunEnd};
 pub use publish::{Publish, Published};
+pub use share::Share;
 
 use crate::logs::LogRing;
 use crate::metrics::Metrics;
-use resolve::Resolver;
+use resolve::{Resolver, ResolverParts};
 
 /// What bounds the pipeline.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PipelineLimits {
-    /// Invocations over HTTP that run at once.
-    pub max_in_flight: usize,
-    /// Invocations that may wait for a place; more are refused.
-    pub queue: usize,
+    /// Who may run, wait, and how functions share that.
+    pub admission: AdmissionLimits,
     /// How long an invocation may take, counted from its admission.
     pub wall_time: Duration,
     /// How much processor time an invocation may take.
@@ -84,13 +84,15 @@ impl Pipeline {
     /// tokio runtime.
     pub fn start(parts: PipelineParts) -> Arc<Self> {
         let PipelineParts { functions, engine, clock, metrics, logs, limits } = parts;
-        let resolver = Resolver::new(
-            functions.clone(),
-            engine.clone(),
-            clock.clone(),
-            metrics.clone(),
-            limits.cached_functions,
-        );
+        let admission = Admission::new(limits.admission.clone());
+        let resolver = Resolver::new(ResolverParts {
+            functions: functions.clone(),
+            engine: engine.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            admission: admission.clone(),
+            capacity: limits.cached_functions,
+        });
         let stopped = CancellationToken::new();
         let tasks = TaskTracker::new();
         let follower = follow::follow(resolver.clone(), functions.watch());
@@ -98,7 +100,6 @@ impl Pipeline {
             let stopped = stopped.clone();
             async move { stopped.run_until_cancelled(follower).await }
         });
-        let admission = Admission::new(limits.max_in_flight, limits.queue, limits.wall_time);
         let pipeline = Arc::new_cyclic(|itself| Self {
             functions,
             engine,

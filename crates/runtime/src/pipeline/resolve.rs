@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use tandem_contract::{Clock, Error, FunctionName, FunctionStore, JsEngine, Result};
 
+use super::Admission;
 use super::assemble::{Units, assemble};
 use super::cache::{Cache, Entry, Hit};
 use super::unit::{Unit, Version};
@@ -27,20 +28,28 @@ pub(super) struct Resolver {
     engine: Arc<dyn JsEngine>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    admission: Arc<Admission>,
     cache: Cache,
     loading: Mutex<HashMap<Arc<str>, Loading>>,
 }
 
+/// What a resolver is made of.
+pub(super) struct ResolverParts {
+    pub(super) functions: Arc<dyn FunctionStore>,
+    pub(super) engine: Arc<dyn JsEngine>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Where functions have their shares.
+    pub(super) admission: Arc<Admission>,
+    /// Functions held ready at most.
+    pub(super) capacity: usize,
+}
+
 impl Resolver {
-    pub(super) fn new(
-        functions: Arc<dyn FunctionStore>,
-        engine: Arc<dyn JsEngine>,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        capacity: usize,
-    ) -> Arc<Self> {
+    pub(super) fn new(parts: ResolverParts) -> Arc<Self> {
+        let ResolverParts { functions, engine, clock, metrics, admission, capacity } = parts;
         let cache = Cache::new(capacity, clock.monotonic());
-        Arc::new(Self { functions, engine, clock, metrics, cache, loading: Mutex::default() })
+        Arc::new(Self { functions, engine, clock, metrics, admission, cache, loading: Mutex::default() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -93,8 +102,8 @@ impl Resolver {
                 None => None,
                 Some(root) => {
                     let assembled = assemble(&mut units, root.clone()).await?;
-                    let metrics = self.metrics.function(name);
-                    Some(Arc::new(Entry::new(&root, assembled.program, assembled.depends, metrics)))
+                    let (metrics, share) = (self.metrics.function(name), self.admission.share(name));
+                    Some(Arc::new(Entry::new(&root, assembled, metrics, share)))
                 }
             };
             if self.cache.install(epoch, name, entry.clone(), units.read, self.clock.monotonic()) {

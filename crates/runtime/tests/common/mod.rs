@@ -14,11 +14,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::{Client, Method, RequestBuilder, Response};
-use tandem_contract::{BackendFactory, BlobStore, Bucket, LogLimits, OpenContext, SystemClock, SystemEntropy};
-use tandem_runtime::http::{Check, Health, HttpLimits, HttpParts, Server, serve};
+use tandem_contract::{
+    BackendFactory, BlobStore, Bucket, LogLimits, OpenContext, SystemClock, SystemEntropy,
+};
+use tandem_runtime::http::{
+    Check, ConnectionLimits, CorsPolicy, Health, HttpLimits, HttpParts, Server, serve,
+};
 use tandem_runtime::logs::LogRing;
 use tandem_runtime::metrics::Metrics;
-use tandem_runtime::pipeline::{Pipeline, PipelineLimits, PipelineParts};
+use tandem_runtime::pipeline::{AdmissionLimits, Pipeline, PipelineLimits, PipelineParts};
 use tandem_runtime::signed_url::SignedUrls;
 use tandem_store_object::{MemoryConfig, MemoryFactory};
 use tokio::net::TcpListener;
@@ -41,10 +45,38 @@ pub(crate) struct TestServer {
     served: Option<JoinHandle<()>>,
 }
 
+/// What stands between a client and the pipeline.
+pub(crate) struct Door {
+    pub(crate) limits: HttpLimits,
+    pub(crate) cors: CorsPolicy,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        let connections = ConnectionLimits {
+            most: 1000,
+            uri: 2048,
+            head: 16 * 1024,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+        };
+        let body = 64 * 1024;
+        let limits =
+            HttpLimits { body, body_memory: 1 << 20, connections, token_failures: 5, log_header: 4096 };
+        Self { limits, cors: CorsPolicy::default() }
+    }
+}
+
 pub(crate) fn limits() -> PipelineLimits {
     PipelineLimits {
-        max_in_flight: 64,
-        queue: 64,
+        admission: AdmissionLimits {
+            capacity: 64,
+            queue: 64,
+            longest_wait: Duration::from_secs(30),
+            factor: 0.0,
+            weights: Vec::new(),
+        },
         wall_time: Duration::from_secs(30),
         cpu_time: Duration::from_secs(5),
         invoke_depth: 4,
@@ -59,6 +91,10 @@ impl TestServer {
     }
 
     pub(crate) async fn start_with(limits: PipelineLimits) -> Self {
+        Self::start_behind(limits, Door::default()).await
+    }
+
+    pub(crate) async fn start_behind(limits: PipelineLimits, door: Door) -> Self {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -96,8 +132,12 @@ impl TestServer {
             token: TOKEN.to_owned(),
             clock,
             entropy,
-            limits: HttpLimits { body: 64 * 1024, log_header: 4096 },
-        });
+            trusted_proxies: Vec::new(),
+            cors: door.cors,
+            tls: None,
+            limits: door.limits,
+        })
+        .unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
             let shutdown = async move {
