@@ -45,13 +45,13 @@ function track() {
   };
   ReflectDefineProperty(Promise.prototype, "then", { value: then, writable: true, enumerable: false, configurable: true });
 
-  return { __proto__: null, get: save, enter, save, restore };
+  return { __proto__: null, get: save, enter, save, restore, isCarried: false };
 }
 
 function carried() {
   const get = () => continuation.get() ?? OUTSIDE;
   const enter = (invocation) => continuation.set(invocation);
-  return { __proto__: null, get, enter, save: get, restore: (token, value) => value };
+  return { __proto__: null, get, enter, save: get, restore: (token, value) => value, isCarried: true };
 }
 
 /** Runs `callback` as `invocation` and comes back to the one that ran before. */

@@ -50,7 +50,9 @@ function requireCommonJs(name) {
   const module = (commonJs[name] = { exports: {} });
   const wrapper = host.wrapper(name);
   try {
-    ReflectApply(wrapper, module.exports, [module.exports, requireFrom, module, context.save, context.restore]);
+    // What keeps the context is given apart: the module's own `arguments` must not hold it.
+    const body = context.isCarried ? wrapper : wrapper(context.save, context.restore);
+    ReflectApply(body, module.exports, [module.exports, requireFrom, module]);
   } catch (error) {
     delete commonJs[name];
     throw error;
@@ -71,7 +73,8 @@ function requireFrom(specifier) {
 /** What an ES module that imports `specifier` sees, where no ES module stands behind it. */
 function namespaceOf(specifier) {
   if (specifier === "@tandem/cloud") return require("./cloud-module.js");
-  if (specifier === "@tandem/async-context") return { save: context.save, restore: context.restore };
+  // Only text that the engine has rewritten knows the rest of this name.
+  if (StringPrototypeStartsWith(specifier, "@tandem/async-context/")) return { save: context.save, restore: context.restore };
   const exports = requireCommonJs(StringPrototypeSlice(specifier, 2));
   const properties = exports !== null && (typeof exports === "object" || typeof exports === "function") ? exports : {};
   return { ...properties, default: properties.__esModule === true && "default" in properties ? properties.default : exports };

@@ -4,7 +4,7 @@ use oxc::allocator::Allocator;
 use oxc::ast::AstKind;
 use oxc::ast::ast::{
     AccessorProperty, ImportDeclaration, ImportExpression, JSXElement, JSXFragment, Program, Statement,
-    TSModuleReference,
+    TSModuleReference, WithStatement,
 };
 use oxc::ast_visit::{Visit, walk};
 use oxc::parser::Parser;
@@ -110,6 +110,10 @@ impl Finder {
 impl<'a> Visit<'a> for Finder {
     fn visit_accessor_property(&mut self, it: &AccessorProperty<'a>) {
         self.refuse(it.span, "`accessor` is not supported: write a getter and a setter");
+    }
+
+    fn visit_with_statement(&mut self, it: &WithStatement<'a>) {
+        self.refuse(it.span, "`with` is not supported: name the object");
     }
 
     fn visit_import_declaration(&mut self, it: &ImportDeclaration<'a>) {

@@ -17,8 +17,10 @@ use crate::values::{self, Context, c_string};
 
 /// What functions import of another function.
 const FUNCTIONS: &str = "@/";
-/// What the host offers.
-const HOST_MODULES: [&str; 2] = ["@tandem/cloud", async_context::MODULE];
+/// Whether this is what the host offers.
+fn is_host_module(specifier: &str) -> bool {
+    specifier == "@tandem/cloud" || specifier == async_context::module()
+}
 
 /// Finds modules by the names above and by no other.
 pub(crate) struct NameResolver;
@@ -38,7 +40,7 @@ impl Resolver for NameResolver {
                 Some(function) => {
                     of(context).program().is_ok_and(|program| program.module(function).is_some())
                 }
-                None => HOST_MODULES.contains(&name),
+                None => is_host_module(name),
             };
             if known {
                 return Ok(name.to_owned());
@@ -230,13 +232,15 @@ unsafe fn compile(context: Context, module: &tandem_contract::Module) -> Result<
         let wrapper = match module.format {
             ModuleFormat::Module => String::new(),
             ModuleFormat::CommonJs => {
-                format!("(function (exports, require, module, {}, {}) {{", names.save, names.restore)
+                // In a scope of its own: `arguments` of the inner function must not hold them.
+                let Names { save, restore, .. } = &names;
+                format!("(function ({save}, {restore}) {{return function (exports, require, module) {{")
             }
         };
         let compiled = match module.format {
             ModuleFormat::Module => bytecode::compile_module(context, &instrumented.code, &file),
             ModuleFormat::CommonJs => {
-                let text = format!("{wrapper}{}\n}})", without_hashbang(&instrumented.code));
+                let text = format!("{wrapper}{}\n}}}})", without_hashbang(&instrumented.code));
                 bytecode::compile_script(context, &text, &file)
             }
         };
@@ -275,8 +279,8 @@ unsafe fn load_by_name(context: Context, name: &str) -> JSValue {
     unsafe { qjs::JS_LoadModule(context, c"".as_ptr(), specifier.as_ptr()) }
 }
 
-/// `wrapper(name)`: a CommonJS module as a function of `exports`, `require`, `module`, and the
-/// two of `context.js` that its awaits call.
+/// `wrapper(name)`: a function of the two of `context.js` that awaits call, which gives the
+/// CommonJS module as a function of `exports`, `require` and `module`.
 pub(crate) unsafe extern "C" fn wrapper(
     context: Context,
     _: JSValue,

@@ -1,5 +1,5 @@
 use super::columns::{ColumnMap, Columns};
-use super::{MODULE, Names};
+use super::{Names, module};
 
 /// One insertion.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,8 @@ impl Insertion {
         let Names { save, restore, context } = names;
         let parts: &[&str] = match self {
             Self::Prelude { declare } => {
-                let import = ["import {save as ", save, ", restore as ", restore, "} from \"", MODULE, "\";"];
+                let import =
+                    ["import {save as ", save, ", restore as ", restore, "} from \"", module(), "\";"];
                 import.iter().for_each(|part| out.push_str(part));
                 if declare { &["let ", context, "=", save, "();"] } else { &[] }
             }

@@ -19,8 +19,11 @@ mod edits;
 mod visitor;
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
 
 use oxc::allocator::Allocator;
+use oxc::ast::ast::WithStatement;
 use oxc::ast_visit::Visit;
 use oxc::parser::Parser;
 use oxc::span::SourceType;
@@ -31,8 +34,18 @@ pub use columns::ColumnMap;
 use crate::nesting::Nesting;
 use crate::{parse, stack};
 
-/// The specifier that an instrumented ES module imports `save` and `restore` from.
-pub const MODULE: &str = "@tandem/async-context";
+/// The specifier that an instrumented ES module imports `save` and `restore` from: this with a
+/// number that differs in each process, so that a function cannot import them itself.
+pub fn module() -> &'static str {
+    static SPECIFIER: OnceLock<String> = OnceLock::new();
+    SPECIFIER.get_or_init(|| {
+        let random = || RandomState::new().hash_one(PREFIX);
+        format!("{PREFIX}{:016x}{:016x}", random(), random())
+    })
+}
+
+/// What that specifier begins with.
+const PREFIX: &str = "@tandem/async-context/";
 
 /// Identifiers that an instrumented text uses and the original does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +62,7 @@ pub struct Names {
 impl Names {
     /// Short names that occur nowhere in `text`.
     pub fn absent_from(text: &str) -> Self {
-        // A text could spell a name with escapes; one that does harms only itself.
+        let text = &without_escapes(text);
         let pick = |stem: &str| {
             let numbered = (0_u32..).map(|number| format!("{stem}{number}"));
             std::iter::once(stem.to_owned())
@@ -61,11 +74,52 @@ impl Names {
     }
 }
 
+/// The text with `\uXXXX` and `\u{X}` as the characters they stand for, since identifiers may be
+/// written so.
+fn without_escapes(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\u") {
+        plain.push_str(before);
+        let (digits, end) = match after.strip_prefix('{') {
+            Some(inside) => {
+                let end = inside.find('}').unwrap_or(0);
+                (inside.get(..end).unwrap_or_default(), end + 2)
+            }
+            None => (after.get(..4).unwrap_or_default(), 4),
+        };
+        match u32::from_str_radix(digits, 16).ok().and_then(char::from_u32) {
+            Some(character) => {
+                plain.push(character);
+                rest = after.get(end..).unwrap_or_default();
+            }
+            None => {
+                plain.push_str("\\u");
+                rest = after;
+            }
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+/// Whether a text uses `with`, whose object would be asked for the names that are inserted.
+struct WithFinder(bool);
+
+impl<'a> Visit<'a> for WithFinder {
+    fn visit_with_statement(&mut self, _: &WithStatement<'a>) {
+        self.0 = true;
+    }
+}
+
 /// A text that keeps its context across `await`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instrumented<'a> {
     /// The text; borrowed if nothing had to be changed. An ES module imports the two functions
-    /// from [`MODULE`]; a CommonJS module expects them in its scope.
+    /// from [`module`]; a CommonJS module expects them in its scope.
     pub code: Cow<'a, str>,
     /// Maps columns of `code` back to those of the text it was made from.
     pub columns: ColumnMap,
@@ -101,6 +155,11 @@ pub fn instrument<'a>(code: &'a str, format: ModuleFormat, names: &Names) -> Res
         let parsed = Parser::new(&allocator, code, source_type).parse();
         if let Some(error) = parsed.diagnostics.errors().next() {
             return Err(Error::new(ErrorKind::CompileError, error.message.to_string()));
+        }
+        let mut with = WithFinder(false);
+        with.visit_program(&parsed.program);
+        if with.0 {
+            return Err(Error::new(ErrorKind::CompileError, "`with` is not supported: name the object"));
         }
         let prelude = (format == ModuleFormat::Module).then(|| {
             parsed.program.hashbang.as_ref().map_or(0, |hashbang| next_line(code, hashbang.span.end))
