@@ -243,7 +243,7 @@ fn tls_config() -> Result<rustls::ClientConfig> {
 
 /// Resolves names and leaves out the addresses that they may not lead to.
 #[derive(Clone)]
-struct CheckedResolver(Arc<AllowList>);
+pub(super) struct CheckedResolver(pub(super) Arc<AllowList>);
 
 impl Service<Name> for CheckedResolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -281,7 +281,7 @@ impl Service<Name> for CheckedResolver {
 
 /// Carries what the resolver says through the client's own errors.
 #[derive(Debug)]
-struct Refused(Error);
+pub(super) struct Refused(Error);
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -251,3 +251,86 @@ async fn a_host_that_refuses_is_named_without_the_drivers_words() {
     assert_eq!(kind, ErrorKind::FunctionError);
     assert_eq!(message, "fetch: 127.0.0.1 could not be reached: it refused the connection");
 }
+
+#[tokio::test]
+async fn no_spelling_of_this_machine_passes_a_pattern() {
+    let server = Server::start(|_| ok("secret")).await;
+    let fetcher = fetcher(&["*".to_owned(), "*.localhost".to_owned()]);
+    for host in [
+        "127.0.0.1",
+        "127.0.0.1.",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "017700000001",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.01",
+        "0",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "%6cocalhost",
+        "\u{ff11}\u{ff12}\u{ff17}.0.0.1",
+        "user:password@127.0.0.1",
+        "example.com@127.0.0.1",
+    ] {
+        let url = format!("http://{host}:{}/", server.port);
+        let (kind, message) = refusal(fetcher.send(get(&url)).await);
+        assert!(
+            matches!(kind, ErrorKind::Forbidden | ErrorKind::InvalidArgument),
+            "{host}: {kind} {message}"
+        );
+    }
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+}
+
+#[tokio::test]
+async fn a_redirect_is_checked_whatever_it_is_spelt_like() {
+    let inner = Server::start(|_| ok("secret")).await;
+    let port = inner.port;
+    for target in [
+        format!("http://127.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("//127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://localhost.:{port}/"),
+        "file:///etc/passwd".to_owned(),
+        "ftp://127.0.0.1/".to_owned(),
+    ] {
+        let location = target.clone();
+        let outer = Server::start(move |_| redirect(307, &location)).await;
+        let (kind, message) = refusal(fetcher(&[outer.allowed()]).send(get(&outer.url("/"))).await);
+        assert!(
+            matches!(kind, ErrorKind::Forbidden | ErrorKind::InvalidArgument | ErrorKind::FunctionError),
+            "{target}: {kind} {message}"
+        );
+        assert_eq!(outer.requests().len(), 1);
+    }
+    assert!(inner.requests().is_empty(), "{:?}", inner.requests());
+}
+
+/// A name that first leads where it may and then where it may not: the addresses that were checked
+/// are the ones that are connected to, so that there is no second answer to believe.
+#[tokio::test]
+async fn what_was_checked_is_what_is_connected_to() {
+    let allow = Arc::new(super::allow::AllowList::parse(&["*".to_owned(), "localhost".to_owned()]).unwrap());
+    let mut resolver = super::client::CheckedResolver(Arc::clone(&allow));
+    let name = |text: &str| text.parse::<hyper_util::client::legacy::connect::dns::Name>().unwrap();
+    let addresses: Vec<_> =
+        tower_service::Service::call(&mut resolver, name("localhost")).await.unwrap().collect();
+    assert!(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()));
+    let strict = Arc::new(super::allow::AllowList::parse(&["*".to_owned()]).unwrap());
+    let mut resolver = super::client::CheckedResolver(strict);
+    assert!(tower_service::Service::call(&mut resolver, name("localhost")).await.is_err());
+}
