@@ -38,7 +38,7 @@ impl<F: IsolateFactory> Shared<F> {
             if let Some(handle) = self.find_or_make(&mut state, program, &key, nested)? {
                 return Ok(handle);
             }
-            if state.queue.len() >= self.limits.queue {
+            if state.queue.len() >= self.limits.queue && state.queue.count() >= self.limits.queue {
                 return Err(Error::new(ErrorKind::Overloaded, "Too many invocations wait for an isolate"));
             }
             let found = state.queue.wait(Arc::clone(program));

@@ -6,54 +6,96 @@ use tokio::sync::oneshot;
 
 use crate::handle::Handle;
 
-/// Invocations that wait for a place in an isolate, in the order they came.
+/// Invocations that wait for a place in an isolate: a lane for each program, in the order they came.
+/// A place that becomes free serves one of a lane at most, so that looking for who takes it costs
+/// as much as there are programs waiting, not invocations.
 #[derive(Default)]
 pub(crate) struct Queue {
-    waiters: VecDeque<Waiter>,
+    lanes: VecDeque<Lane>,
 }
 
-struct Waiter {
+struct Lane {
     program: Arc<Program>,
-    found: oneshot::Sender<Reservation>,
+    waiters: VecDeque<oneshot::Sender<Reservation>>,
 }
 
 /// A place in an isolate on its way to who waits for it; given back if nobody takes it.
 pub(crate) struct Reservation(Option<Arc<Handle>>);
 
 impl Queue {
+    /// How many wait. Those that gave up are forgotten here.
+    pub(crate) fn count(&mut self) -> usize {
+        for lane in &mut self.lanes {
+            lane.waiters.retain(|waiter| !waiter.is_closed());
+        }
+        self.lanes.retain(|lane| !lane.waiters.is_empty());
+        self.len()
+    }
+
+    /// How many wait, those that gave up meanwhile included.
     pub(crate) fn len(&self) -> usize {
-        self.waiters.len()
+        self.lanes.iter().map(|lane| lane.waiters.len()).sum()
     }
 
     /// Waits for a place for `program`; the channel closes when there will be none.
     pub(crate) fn wait(&mut self, program: Arc<Program>) -> oneshot::Receiver<Reservation> {
         let (found, receiver) = oneshot::channel();
-        self.waiters.push_back(Waiter { program, found });
+        match self.lanes.iter_mut().find(|lane| Arc::ptr_eq(&lane.program, &program)) {
+            Some(lane) => lane.waiters.push_back(found),
+            None => self.lanes.push_back(Lane { program, waiters: VecDeque::from([found]) }),
+        }
         receiver
     }
 
-    /// Hands out what `find` reserves; who cannot be served does not hold up who can.
+    /// Hands out what `find` reserves, a place to each lane in turn; who cannot be served does not
+    /// hold up who can.
     pub(crate) fn serve(&mut self, mut find: impl FnMut(&Arc<Program>) -> Result<Option<Arc<Handle>>>) {
-        let mut kept = VecDeque::new();
-        while let Some(waiter) = self.waiters.pop_front() {
-            if waiter.found.is_closed() {
-                continue;
-            }
-            match find(&waiter.program) {
-                Ok(Some(handle)) => {
-                    // Dropped, and so given back, if the waiter has gone.
-                    drop(waiter.found.send(Reservation(Some(handle))));
+        // Another lane comes first each time.
+        if self.lanes.len() > 1 {
+            self.lanes.rotate_left(1);
+        }
+        loop {
+            let mut served = false;
+            for _ in 0..self.lanes.len() {
+                let Some(mut lane) = self.lanes.pop_front() else { break };
+                served |= lane.serve(&mut find);
+                if !lane.waiters.is_empty() {
+                    self.lanes.push_back(lane);
                 }
-                Ok(None) => kept.push_back(waiter),
-                Err(error) => tracing::error!(%error, "an isolate could not be started"),
+            }
+            if !served {
+                break;
             }
         }
-        self.waiters = kept;
     }
 
     /// Sends everybody away.
     pub(crate) fn clear(&mut self) {
-        self.waiters.clear();
+        self.lanes.clear();
+    }
+}
+
+impl Lane {
+    /// Serves the first who still waits; whether it could.
+    fn serve(&mut self, find: &mut impl FnMut(&Arc<Program>) -> Result<Option<Arc<Handle>>>) -> bool {
+        while let Some(waiter) = self.waiters.pop_front() {
+            if waiter.is_closed() {
+                continue;
+            }
+            match find(&self.program) {
+                Ok(Some(handle)) => {
+                    // Dropped, and so given back, if the waiter has gone.
+                    drop(waiter.send(Reservation(Some(handle))));
+                    return true;
+                }
+                Ok(None) => {
+                    self.waiters.push_front(waiter);
+                    return false;
+                }
+                Err(error) => tracing::error!(%error, "an isolate could not be started"),
+            }
+        }
+        false
     }
 }
 
