@@ -52,6 +52,13 @@ impl Answer {
     }
 }
 
+/// A client to be, with the TLS that a build of the whole workspace needs to be told of.
+pub fn builder() -> reqwest::ClientBuilder {
+    // Refused when it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+}
+
 /// Speaks to one server.
 #[derive(Clone)]
 pub struct Client {
@@ -65,7 +72,7 @@ impl Client {
     /// # Panics
     /// When the HTTP client cannot be made.
     pub fn new(url: String) -> Self {
-        let http = reqwest::Client::builder()
+        let http = builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()

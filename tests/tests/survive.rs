@@ -137,7 +137,7 @@ async fn an_upload_of_a_gibibyte_streams() {
         let before = peak(pid);
         let piece = bytes::Bytes::from(vec![7_u8; PIECE]);
         let body = stream::iter(std::iter::repeat_n(piece, PIECES).map(Ok::<_, std::io::Error>));
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client can be made");
+        let http = tandem_tests::client::builder().no_proxy().build().expect("an HTTP client can be made");
         let request =
             http.put(url).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
         let response = request.send().await.expect("there is an answer");

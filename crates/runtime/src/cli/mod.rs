@@ -29,6 +29,9 @@ pub use failure::{Exit, Failure};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Clients of several crates share the process's one provider; a build with all of them has no
+    // other. It is refused only where there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
