@@ -1,0 +1,61 @@
+//! Large objects through functions: a gibibyte never is in memory as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tandem_tests::case::{PublishOptions, Step};
+use tandem_tests::client::Client;
+use tandem_tests::combination::Combination;
+use tandem_tests::server::Server;
+use tandem_tests::template::Names;
+
+/// Writes what it makes, and reads it again.
+const SOURCE: &str = r#"
+import cloud from "@tandem/cloud";
+const PIECE = 1 << 20, PIECES = 1024;
+export default async () => {
+  const bucket = cloud.storage.bucket();
+  const piece = new Uint8Array(PIECE).fill(7);
+  async function* pieces() { for (let n = 0; n < PIECES; n++) yield piece; }
+  const { size } = await bucket.writeStream("gibibyte", pieces());
+  let read = 0, wrong = 0;
+  for await (const chunk of await bucket.readStream("gibibyte")) {
+    read += chunk.length;
+    if (chunk[0] !== 7 || chunk[chunk.length - 1] !== 7) wrong++;
+  }
+  await bucket.deleteFile("gibibyte");
+  return [size, read, wrong];
+};
+"#;
+/// What the process may grow by: a chunk each way, and the parts of an upload.
+const MOST_KIB: u64 = 64 << 10;
+
+/// The most memory that the process ever held, in KiB.
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number of KiB")
+}
+
+#[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+async fn a_gibibyte_through_a_function_needs_little_memory() {
+    let mut seen = BTreeSet::new();
+    // The store `memory` is memory.
+    let each = Combination::all().iter().filter(|combination| {
+        combination.blobs.name() != "memory" && seen.insert(combination.blobs.to_string())
+    });
+    for combination in each {
+        let limits = [("engine.limits.wall_time", "600s"), ("engine.limits.cpu_time", "600s")];
+        let limits = limits.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let server = Server::start(combination, &BTreeMap::from(limits)).expect("the server starts");
+        let client = Client::new(server.url());
+        client.publish("gibibyte", SOURCE, &PublishOptions::default()).await.expect("it is published");
+        let pid = server.pid().expect("the server runs");
+        let before = peak(pid);
+        let step = Step { invoke: Some("gibibyte".into()), ..Step::default() };
+        let answer = client.step(&step, &Names::default()).await.expect("there is an answer");
+        assert_eq!(answer.text(), "[1073741824,1073741824,0]", "{combination}");
+        let grown = peak(pid) - before;
+        assert!(grown <= MOST_KIB, "{combination}: the process grew by {grown} KiB");
+    }
+}
