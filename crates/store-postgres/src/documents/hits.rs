@@ -124,7 +124,7 @@ pub(super) async fn first(
         return Ok(None);
     };
     for _ in 0..MOST_RIVALS {
-        let mut scan = scan(collection, selection, true);
+        let mut scan = scan(collection, selection, true).settle();
         let mut best: Option<(i64, Document)> = None;
         while let Some(rows) = scan.next(session.connection()?).await? {
             for row in rows {
@@ -132,6 +132,7 @@ pub(super) async fn first(
                 if !selection.filter.matches(&document)? {
                     continue;
                 }
+                sort.check(&document)?;
                 if best.as_ref().is_none_or(|(_, best)| sort.compare(&document, best).is_lt()) {
                     best = Some((row.seq, document));
                 }

@@ -265,8 +265,13 @@ async fn gather(
     selection: &Selection,
     window: Window,
 ) -> Result<Vec<Document>> {
-    let mut gather = Gather::new(selection.sort.as_ref().filter(|_| !plan.sorted), window);
+    let unsorted = selection.sort.as_ref().filter(|_| !plan.sorted);
+    let mut gather = Gather::new(unsorted, window);
     let mut scan = scan(collection, plan, selection);
+    if unsorted.is_some() {
+        // Documents that sort alike stay in the order of insertion, whatever found them.
+        scan = scan.settle();
+    }
     while !gather.is_full()
         && let Some(rows) = scan.next(session.connection()?).await?
     {

@@ -61,20 +61,24 @@ impl Schema {
 
     /// A store with connections and memory of its own, as another process has.
     pub(crate) async fn other_process(&self) -> PostgresDocumentStore {
-        PostgresDocumentStore::open(self.as_other().config(), &context()).await.unwrap()
+        PostgresDocumentStore::open(self.config_of_other(), &context()).await.unwrap()
     }
 
     pub(crate) async fn other_functions(&self) -> PostgresFunctionStore {
-        PostgresFunctionStore::open(self.as_other().config(), &context()).await.unwrap()
+        PostgresFunctionStore::open(self.config_of_other(), &context()).await.unwrap()
     }
 
-    /// The same server by another URL: stores of one process share by URL.
-    fn as_other(&self) -> std::mem::ManuallyDrop<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
+    /// The same server by another URL: stores of one process share by URL. The server calls the
+    /// connections by `name`.
+    pub(crate) fn config_of(&self, name: &str) -> PostgresConfig {
         let mark = if self.url.contains('?') { '&' } else { '?' };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let url = format!("{}{mark}application_name=other{number}", self.url);
-        std::mem::ManuallyDrop::new(Self { url, name: self.name.clone() })
+        let url = Secret::new(format!("{}{mark}application_name={name}", self.url));
+        PostgresConfig { url, ..self.config() }
+    }
+
+    fn config_of_other(&self) -> PostgresConfig {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        self.config_of(&format!("other{}", NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// A connection such as another tool would have, which knows nothing of the schema.

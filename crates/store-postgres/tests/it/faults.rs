@@ -161,8 +161,7 @@ async fn without_a_free_connection_a_call_fails_instead_of_hanging() {
 #[tokio::test]
 async fn connections_that_the_server_ends_are_replaced_unnoticed() {
     let schema = schema_or_return!();
-    let url = format!("{}?application_name={}", schema.url, schema.name);
-    let config = PostgresConfig { url: tandem_contract::settings::Secret::new(url), ..schema.config() };
+    let config = schema.config_of(&schema.name);
     let store = PostgresDocumentStore::open(config.clone(), &context()).await.unwrap();
     let functions = tandem_store_postgres::PostgresFunctionStore::open(config, &context()).await.unwrap();
     store.insert(&target("c"), vec![doc! { "_id": 1 }], true).await.unwrap();

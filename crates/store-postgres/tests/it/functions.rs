@@ -21,10 +21,8 @@ async fn next(changes: &mut ChangeStream) -> Option<Change> {
 async fn ten_that_open_at_once_find_the_schema_made_once() {
     let schema = schema_or_return!();
     let stores: Vec<_> = (0..10)
-        .map(|_| {
-            let url = format!("{}?application_name={}", schema.url, rand_name());
-            let config =
-                PostgresConfig { url: tandem_contract::settings::Secret::new(url), ..schema.config() };
+        .map(|n| {
+            let config = schema.config_of(&format!("opener{n}"));
             tokio::spawn(async move { PostgresFunctionStore::open(config, &context()).await })
         })
         .collect();
@@ -33,11 +31,6 @@ async fn ten_that_open_at_once_find_the_schema_made_once() {
         store.put(draft("f", "x"), Expected::Any).await.unwrap();
     }
     assert_eq!(schema.functions().await.get("f").await.unwrap().unwrap().revision, 10);
-}
-
-fn rand_name() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 #[tokio::test]
