@@ -194,18 +194,26 @@ async fn bodies_share_one_bound() {
     let mut held = TcpStream::connect(server.address).await.unwrap();
     held.write_all(&invoke("content-length: 99999\r\n", &"a".repeat(99_000))).await.unwrap();
     let big = || server.request("POST", "/invoke/echo").body("b".repeat(90_000)).send();
-    let refused = loop {
-        let response = big().await.unwrap();
-        if response.status() == 503 {
-            break response;
-        }
+    let metrics = async || {
+        let url = format!("http://{}/metrics", server.address);
+        server.client.get(url).send().await.unwrap().text().await.unwrap()
     };
+    let until_held = async |bytes: &str| {
+        let line = format!("tandem_body_bytes {bytes}\n");
+        let waiting = async {
+            while !metrics().await.contains(&line) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(8), waiting).await.expect("bodies are counted");
+    };
+    until_held("99000").await;
+    let refused = big().await.unwrap();
     assert_eq!(header(&refused, "retry-after"), "1");
     assert_eq!(error(refused).await, (503, "OVERLOADED".to_owned()));
     drop(held);
-    while big().await.unwrap().status() != 200 {
-        tokio::task::yield_now().await;
-    }
+    until_held("0").await;
+    assert_eq!(big().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -202,7 +202,7 @@ impl Table {
         let longest = open
             .iter()
             .filter(|(_, connection)| is_idle(connection))
-            .min_by_key(|(_, connection)| connection.since.load(Ordering::Relaxed))
+            .min_by_key(|(key, connection)| (connection.since.load(Ordering::Relaxed), **key))
             .map(|(key, _)| *key);
         let Some(connection) = longest.and_then(|key| open.remove(&key)) else { return false };
         connection.close.notify_one();
