@@ -55,7 +55,7 @@ pub struct S3Config {
     pub key_names: KeyNames,
     /// How the server orders its listings.
     pub listing: ListingOrder,
-    /// The size of the parts of a large upload, at least 5 MiB. An upload holds up to four in
+    /// The size of the parts of a large upload, at least 5 MiB. An upload holds up to three in
     /// memory; an object has at most 10,000.
     pub part_size: ByteSize,
     /// Objects in memory that are larger than this are sent in parts.

@@ -77,6 +77,15 @@ impl S3Blobs {
         match request.send().await.map_err(Failure::from) {
             Ok(_) => Ok(()),
             Err(failure) if failure.has_code("AccessDenied") || failure.is_unknown_operation() => Ok(()),
+            Err(Failure::Refused { status, code, .. })
+                if status == 404 || (status == 400 && code.is_empty()) =>
+            {
+                let detail = format!(
+                    "s3: {} answers {status} {code}: is storage.s3.endpoint an S3 server?",
+                    self.endpoint
+                );
+                Err(Error::unavailable(STORE, detail))
+            }
             Err(failure) => Err(failure.error(Site { endpoint: &self.endpoint, bucket: "(all)", key: None })),
         }
     }

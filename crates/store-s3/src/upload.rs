@@ -21,7 +21,7 @@ use crate::store::S3Blobs;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 const PARTS: i32 = 10_000;
 /// Parts of one upload that are sent at once, while another is gathered.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 1;
 /// How often a write is tried that a server denies to have a place for.
 const ATTEMPTS: usize = 10;
 

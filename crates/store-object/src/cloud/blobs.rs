@@ -28,6 +28,8 @@ use super::{failure, metadata};
 
 /// How often a read starts over when the object is replaced while it opens.
 const ATTEMPTS: usize = 10;
+/// Longest name that either cloud holds, in bytes.
+const NAME_LIMIT: usize = 1024;
 /// Deletes at once.
 const AT_ONCE: usize = 16;
 /// How long a sign of life may take.
@@ -87,6 +89,10 @@ impl<C: Cloud> CloudBlobs<C> {
     pub(super) fn path(key: &str) -> Result<Path> {
         checks::key(key)?;
         let name = aside::name(key).unwrap_or_else(|| key.to_owned());
+        if name.len() > NAME_LIMIT {
+            let message = format!("The key, as it is stored, has {} bytes: at most {NAME_LIMIT}", name.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
         Path::parse(name).map_err(Error::internal)
     }
 
