@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, doc};
 use tandem_contract::{DocumentStore, ErrorKind, Result};
 
 use crate::REFUSED;
@@ -48,6 +48,9 @@ pub(crate) async fn run_group(backends: &Backends, group: &Group, report: &mut R
         match patiently(&**store, group).await {
             Ok(found) => {
                 for ((operation, expected), found) in group.operations.iter().zip(&expected).zip(&found) {
+                    if spared_an_error(&*backends.mongo, group, operation, expected, found).await {
+                        continue;
+                    }
                     compare(store.backend(), group, operation, expected, found, report);
                 }
             }
@@ -109,6 +112,29 @@ async fn answers(store: &dyn DocumentStore, group: &Group) -> Result<Vec<Answer>
         fill(store, name, &[]).await?;
     }
     Ok(answers)
+}
+
+/// MongoDB's optimizer moves stages and may so never meet a value that an expression fails on.
+/// As the pipeline is written, stage by stage, it fails too.
+async fn spared_an_error(
+    mongo: &dyn DocumentStore,
+    group: &Group,
+    operation: &Document,
+    expected: &Answer,
+    found: &Answer,
+) -> bool {
+    let (Answer::Value(_), Answer::Error(_)) = (expected, found) else { return false };
+    let Ok(stages) = operation.get_array("pipeline") else { return false };
+    let barrier = Bson::Document(doc! { "$_internalInhibitOptimization": {} });
+    let stages: Vec<Bson> = stages.iter().flat_map(|stage| [barrier.clone(), stage.clone()]).collect();
+    let as_written = Group {
+        name: group.name.clone(),
+        documents: group.documents.clone(),
+        others: group.others.clone(),
+        indexes: Vec::new(),
+        operations: vec![doc! { "pipeline": stages, "unordered": true }],
+    };
+    answers(mongo, &as_written).await.is_ok_and(|answers| answers.first() == Some(found))
 }
 
 fn compare(

@@ -4,7 +4,7 @@
 //! Three sources of operations: what `tandem-documents` recorded of MongoDB (by hand and at
 //! random), the hand-written `cases` of this folder, and generated ones. `TANDEM_TEST_SEED` makes
 //! other ones.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper of a test may fail it")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail it")]
 
 mod answer;
 mod backends;

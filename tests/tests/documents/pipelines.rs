@@ -13,6 +13,9 @@ pub(crate) fn aggregate(rng: &mut Rng) -> Document {
     for _ in 0..rng.u8(1..4) {
         pipeline.extend(stage(rng));
     }
+    // A field that is set after it was unset comes back to its old place in MongoDB, as long as the
+    // document was not written out between: at the end nothing is set any more.
+    pipeline.sort_by_key(|stage| stage.contains_key("$unset"));
     doc! { "pipeline": pipeline, "unordered": true }
 }
 
