@@ -229,7 +229,8 @@ impl Inner {
 
     pub(super) async fn explain(&self, target: &Target, find: Find) -> Result<Document> {
         let selection = self.selection(find.filter, find.sort.as_ref())?;
-        let collection = read!(self, target, session => self.collection(&mut session, &target.collection))?;
+        // As others see it: they may have made an index.
+        let collection = read!(self, target, session => self.reload(&mut session, &target.collection))?;
         let Some(collection) = collection else {
             return Ok(doc! { "backend": BACKEND, "pushed": {}, "matched": selection.document });
         };

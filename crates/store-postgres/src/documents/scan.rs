@@ -139,7 +139,7 @@ impl Scan {
         let found = match state {
             State::Done => return Ok((Vec::new(), true)),
             State::Natural { after } => {
-                let rows = natural(connection, id, *after, condition, batch).await?;
+                let rows = natural(connection, &self.collection, *after, condition, batch).await?;
                 *after = rows.last().map_or(*after, |last| last.seq);
                 let over = !may_go_on(&rows, batch);
                 return Ok((rows, over));
@@ -195,24 +195,33 @@ fn bounded(columns: &str, order: &str, rows: &str) -> String {
     )
 }
 
+/// Looks at the version too: an index that was made meanwhile may do better.
 async fn natural(
     connection: &mut PgConnection,
-    collection: i64,
+    collection: &Collection,
     after: i64,
     condition: Option<&JsonPath>,
     limit: usize,
 ) -> Result<Vec<StoredRow>> {
-    let read = bounded(
-        "seq, body",
-        "seq",
-        &format!(
-            "SELECT seq, body FROM c{collection} WHERE seq > $1 AND (doc @@ $2) IS NOT FALSE
-             ORDER BY seq LIMIT $3"
-        ),
+    let id = collection.id;
+    let rows = format!(
+        "SELECT seq, body FROM c{id} WHERE seq > $1 AND (doc @@ $2) IS NOT FALSE ORDER BY seq LIMIT $3"
     );
-    let query = sqlx::query(AssertSqlSafe(read)).bind(after).bind(condition).bind(integer(limit));
+    let page = bounded("seq, body", "seq", &rows);
+    let read = format!(
+        "SELECT v.version, p.seq, p.body FROM collections AS v LEFT JOIN LATERAL ({page}) AS p ON true
+         WHERE v.id = $4"
+    );
+    let query = sqlx::query(AssertSqlSafe(read)).bind(after).bind(condition).bind(integer(limit)).bind(id);
     let rows = query.fetch_all(connection).await.map_err(store_error)?;
-    rows.iter().map(|row| stored_row(row, 0)).collect()
+    check_version(&rows, collection)?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if row.try_get::<Option<i64>, _>(1).map_err(store_error)?.is_some() {
+            found.push(stored_row(row, 1)?);
+        }
+    }
+    Ok(found)
 }
 
 async fn by_ids(connection: &mut PgConnection, collection: i64, keys: &[Vec<u8>]) -> Result<Vec<StoredRow>> {
