@@ -52,6 +52,7 @@ if (host.defineLazy !== undefined) host.defineLazy(names, load);
 else for (const name of names) defineLazy(name, load);
 
 require("./neutral.js");
+require("./differences.js");
 require("./no-eval.js");
 
 const entry = require("./entry.js");

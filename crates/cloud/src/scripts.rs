@@ -42,6 +42,7 @@ const SCRIPTS: &[Script] = scripts![
     "database/sql.js",
     "database/transaction.js",
     "database/write-errors.js",
+    "differences.js",
     "entry.js",
     "failure.js",
     "inspect.js",

@@ -42,6 +42,8 @@ pub(crate) struct Bindings {
     pub(crate) rejections: RefCell<Vec<Rejection>>,
     /// `namespaceOf` of `entry.js`.
     pub(crate) namespace_of: v8::Global<v8::Function>,
+    /// V8's own `Function.prototype.toString`.
+    pub(crate) function_text: v8::Global<v8::Function>,
     /// `id` as a string.
     pub(crate) id: v8::Global<v8::String>,
     pub(crate) context: v8::Global<v8::Context>,
@@ -121,16 +123,12 @@ pub(crate) fn host_object<'s>(
 ) -> Option<v8::Local<'s, v8::Object>> {
     let host = v8::Object::new(scope);
     for (name, function) in natives() {
-        if *name == FUNCTION_TEXT {
-            function_text::replace(scope, *function)?;
-            continue;
+        if *name != FUNCTION_TEXT {
+            let function = native(scope, *function)?;
+            set(scope, host, name, function.into())?;
         }
-        let function = v8::Function::builder_raw(*function)
-            .data(factories.into())
-            .constructor_behavior(v8::ConstructorBehavior::Throw)
-            .build(scope)?;
-        set(scope, host, name, function.into())?;
     }
+    set(scope, host, "factories", factories.into())?;
     let ops = list(scope, ops)?;
     set(scope, host, "ops", ops)?;
     let primordials = list(scope, tandem_cloud::primordials())?;
@@ -138,6 +136,19 @@ pub(crate) fn host_object<'s>(
     let continuation = continuation(scope)?;
     set(scope, host, "continuation", continuation.into())?;
     Some(host)
+}
+
+/// A native as a function. It is given no data: a snapshot keeps that apart from the context, with
+/// a copy of everything that it leads to.
+fn native<'s>(scope: &Scope<'s, '_>, function: v8::FunctionCallback) -> Option<v8::Local<'s, v8::Function>> {
+    v8::Function::builder_raw(function).constructor_behavior(v8::ConstructorBehavior::Throw).build(scope)
+}
+
+/// Puts the native `Function.prototype.toString` in the place of V8's own, which it gives.
+pub(crate) fn replace_function_text<'s>(scope: &mut Scope<'s, '_>) -> Option<v8::Local<'s, v8::Function>> {
+    let (_, text) = natives().iter().find(|(name, _)| *name == FUNCTION_TEXT)?;
+    let text = native(scope, *text)?;
+    function_text::replace(scope, text)
 }
 
 /// V8's own value that follows each continuation, as `get` and `set`.
@@ -200,7 +211,8 @@ fn host_args(scope: &Scope, arguments: &Arguments, at: i32) -> HostArgs {
 
 /// `load(name)`: the script of that name as a function.
 fn load(scope: &mut Scope, arguments: &Arguments, returned: &mut Returned) -> Result<()> {
-    let factories: v8::Local<v8::Object> = arguments.data().try_into().map_err(Error::internal)?;
+    let Some(factories) = property(scope, arguments.this(), "factories") else { return Ok(()) };
+    let factories: v8::Local<v8::Object> = factories.try_into().map_err(Error::internal)?;
     if let Some(factory) = factories.get(scope, arguments.get(0)) {
         returned.set(factory);
     }

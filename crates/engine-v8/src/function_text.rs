@@ -1,7 +1,7 @@
 //! `Function.prototype.toString`, which shows nothing of the host's scripts, and of what is native
 //! what every engine shows.
 
-use tandem_contract::{Error, Result};
+use tandem_contract::Result;
 
 use crate::bindings::{self, Arguments, Returned, Scope};
 use crate::values;
@@ -11,30 +11,24 @@ const NATIVE: &str = "{ [native code] }";
 /// What scripts of the host are called.
 const HOST: &str = "tandem:";
 
-/// Puts the native `text` in the place of the one that V8 has. `None` when memory ends.
-pub(crate) fn replace(scope: &mut Scope, text: v8::FunctionCallback) -> Option<()> {
+/// Puts `text` in the place of the one that V8 has, which it gives. `None` when memory ends.
+pub(crate) fn replace<'s>(
+    scope: &mut Scope<'s, '_>,
+    text: v8::Local<v8::Function>,
+) -> Option<v8::Local<'s, v8::Function>> {
     let global = scope.get_current_context().global(scope);
     let function = bindings::property(scope, global, "Function")?.to_object(scope)?;
     let prototype = bindings::property(scope, function, "prototype")?.to_object(scope)?;
     let own = bindings::property(scope, prototype, "toString")?;
-    let replacement = v8::Function::builder_raw(text)
-        .data(own)
-        .constructor_behavior(v8::ConstructorBehavior::Throw)
-        .build(scope)?;
     let name = values::string(scope, "toString")?;
-    replacement.set_name(name);
-    prototype.define_own_property(
-        scope,
-        name.into(),
-        replacement.into(),
-        v8::PropertyAttribute::DONT_ENUM,
-    )?;
-    Some(())
+    text.set_name(name);
+    prototype.define_own_property(scope, name.into(), text.into(), v8::PropertyAttribute::DONT_ENUM)?;
+    own.try_into().ok()
 }
 
 /// `Function.prototype.toString()`.
 pub(crate) fn text(scope: &mut Scope, arguments: &Arguments, returned: &mut Returned) -> Result<()> {
-    let own: v8::Local<v8::Function> = arguments.data().try_into().map_err(Error::internal)?;
+    let own = v8::Local::new(scope, &bindings::of(scope)?.function_text);
     let this = arguments.this();
     let Some(text) = own.call(scope, this.into(), &[]) else { return Ok(()) };
     let is_native = text.to_rust_string_lossy(scope).ends_with(NATIVE);

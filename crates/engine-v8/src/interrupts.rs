@@ -48,7 +48,9 @@ unsafe extern "C" fn look(isolate: v8::UnsafeRawIsolatePtr, bindings: *mut c_voi
             interrupt.running().store(slot, Ordering::Relaxed);
         }
     }
-    if interrupt.is_raised() {
+    if bindings.usage.is_exhausted() {
+        isolate.terminate_execution();
+    } else if interrupt.is_raised() {
         bindings.ended.set(true);
         isolate.terminate_execution();
     }

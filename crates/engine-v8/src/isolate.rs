@@ -15,6 +15,7 @@ use crate::modules;
 use crate::platform;
 use crate::rejections;
 use crate::snapshot;
+use crate::stack;
 use crate::values;
 
 /// One V8 isolate with one context. Never leaves its thread.
@@ -66,20 +67,22 @@ impl V8Isolate {
         memory::watch(&mut isolate, &usage);
         isolate.set_microtasks_policy(v8::MicrotasksPolicy::Explicit);
         isolate.set_promise_reject_callback(rejections::track);
+        isolate.set_prepare_stack_trace_callback(stack::text);
         isolate.set_host_import_module_dynamically_callback(modules::import_dynamically);
         let (entry, bindings) = {
             v8::scope!(let scope, &mut isolate);
             let context = v8::Context::new(scope, v8::ContextOptions::default());
             context.set_allow_generation_from_strings(false);
             let scope = &mut v8::ContextScope::new(scope, context);
+            remove_web_assembly(scope);
             let mut functions = Vec::new();
-            for index in 0..snapshot::ENTRY.len() {
+            for index in 0..=snapshot::ENTRY.len() {
                 let function = scope
                     .get_context_data_from_snapshot_once::<v8::Function>(index)
                     .map_err(Error::internal)?;
                 functions.push(v8::Global::new(scope, function));
             }
-            let [start, settle, forget, unhandled, namespace_of] =
+            let [start, settle, forget, unhandled, namespace_of, function_text] =
                 functions.try_into().map_err(|_| Error::internal("a snapshot is incomplete"))?;
             let id = values::string(scope, "id").ok_or_else(|| Error::internal("no memory"))?;
             let bindings = Box::new(Bindings {
@@ -93,6 +96,7 @@ impl V8Isolate {
                 uncached: RefCell::default(),
                 rejections: RefCell::default(),
                 namespace_of,
+                function_text,
                 id: v8::Global::new(scope, id),
                 context: v8::Global::new(scope, context),
                 ended: Cell::new(false),
@@ -138,6 +142,14 @@ impl V8Isolate {
         if self.events % TASKS_EVERY == 0 {
             platform::run_tasks(&self.isolate);
         }
+    }
+}
+
+/// V8 adds it to each context, after what a snapshot holds.
+fn remove_web_assembly(scope: &mut v8::PinScope) {
+    let global = scope.get_current_context().global(scope);
+    if let Some(name) = values::string(scope, "WebAssembly") {
+        global.delete(scope, name.into());
     }
 }
 

@@ -17,6 +17,7 @@ mod platform;
 mod rejections;
 mod scripts;
 mod snapshot;
+mod stack;
 mod values;
 
 pub use engine::{V8Config, V8Factory};

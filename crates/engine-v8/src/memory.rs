@@ -49,9 +49,7 @@ impl Usage {
     /// Ends the code that runs; the isolate has to go.
     pub(crate) fn exhaust(&self) {
         self.exhausted.store(true, Ordering::Relaxed);
-        if let Some(isolate) = self.isolate.get() {
-            isolate.terminate_execution();
-        }
+        self.ask_to_end();
     }
 
     /// Counts `length` bytes; `false` when they cannot be had.
@@ -74,13 +72,18 @@ impl Usage {
         self.refused.store(!fits, Ordering::Relaxed);
         if !fits {
             // The code ends if this was the last try.
-            if let Some(isolate) = self.isolate.get() {
-                isolate.request_interrupt(end_if_refused, std::ptr::from_ref(self).cast_mut().cast());
-            }
+            self.ask_to_end();
             return std::ptr::null_mut();
         }
         // SAFETY: `calloc` and `malloc` take any size.
         unsafe { if zeroed { libc::calloc(length.max(1), 1) } else { libc::malloc(length.max(1)) } }
+    }
+
+    /// Has code end at its next look, if memory is still out then.
+    fn ask_to_end(&self) {
+        if let Some(isolate) = self.isolate.get() {
+            isolate.request_interrupt(end_if_exhausted, std::ptr::from_ref(self).cast_mut().cast());
+        }
     }
 
     fn measure(&self, heap: usize) {
@@ -136,11 +139,14 @@ unsafe extern "C" fn forget(usage: *const Usage) {
     drop(unsafe { Arc::from_raw(usage) });
 }
 
-unsafe extern "C" fn end_if_refused(_: v8::UnsafeRawIsolatePtr, usage: *mut c_void) {
+unsafe extern "C" fn end_if_exhausted(_: v8::UnsafeRawIsolatePtr, usage: *mut c_void) {
     // SAFETY: the isolate, which runs this, holds the usage.
     let usage = unsafe { &*usage.cast::<Usage>() };
-    if usage.refused.load(Ordering::Relaxed) {
-        usage.exhaust();
+    if usage.is_exhausted()
+        && let Some(isolate) = usage.isolate.get()
+    {
+        usage.exhausted.store(true, Ordering::Relaxed);
+        isolate.terminate_execution();
     }
 }
 

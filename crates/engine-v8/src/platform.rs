@@ -7,10 +7,11 @@ const WORKERS: u32 = 1;
 
 /// What V8 is told before it starts.
 ///
-/// - `--no-expose-wasm`: functions have no WebAssembly, as on every engine.
 /// - `--single-threaded-gc`: an isolate collects on its own thread, whose processor time its
 ///   limits count.
-const FLAGS: &str = "--no-expose-wasm --single-threaded-gc";
+/// - `--no-turboshaft-loop-unrolling`: a hot loop that the optimizer unrolls looks for interrupts no
+///   more, so that nothing ends it.
+const FLAGS: &str = "--single-threaded-gc --no-turboshaft-loop-unrolling";
 
 static PLATFORM: OnceLock<v8::SharedRef<v8::Platform>> = OnceLock::new();
 

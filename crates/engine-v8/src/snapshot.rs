@@ -8,7 +8,8 @@ use crate::bindings;
 use crate::scripts;
 use crate::values;
 
-/// Functions of `entry.js` that the engine calls, in the order in which a snapshot holds them.
+/// Functions of `entry.js` that the engine calls, in the order in which a snapshot holds them; V8's
+/// own `Function.prototype.toString` follows them.
 pub(crate) const ENTRY: [&str; 5] = ["start", "settle", "forget", "unhandled", "namespaceOf"];
 
 /// A snapshot and the operations that its scripts know.
@@ -64,7 +65,7 @@ fn make(ops: &[&str]) -> Result<v8::StartupData> {
     blob.ok_or_else(|| Error::internal("V8 made no snapshot"))
 }
 
-/// Runs `bootstrap.js` and gives the functions of [`ENTRY`].
+/// Runs `bootstrap.js` and gives what the engine calls: see [`ENTRY`].
 fn boot<'s>(scope: &mut v8::PinScope<'s, '_>, ops: &[&str]) -> Result<Vec<v8::Local<'s, v8::Function>>> {
     let no_memory = || Error::internal("no memory for the host's scripts");
     let factories = v8::Object::new(scope);
@@ -79,6 +80,7 @@ fn boot<'s>(scope: &mut v8::PinScope<'s, '_>, ops: &[&str]) -> Result<Vec<v8::Lo
     }
     let bootstrap = bootstrap.ok_or_else(|| Error::internal("the host has no bootstrap script"))?;
     let host = bindings::host_object(scope, factories, ops).ok_or_else(no_memory)?;
+    let function_text = bindings::replace_function_text(scope).ok_or_else(no_memory)?;
     let undefined = v8::undefined(scope).into();
     let module = v8::Object::new(scope);
     v8::tc_scope!(let scope, scope);
@@ -87,11 +89,9 @@ fn boot<'s>(scope: &mut v8::PinScope<'s, '_>, ops: &[&str]) -> Result<Vec<v8::Lo
     }
     let exports = bindings::property(scope, module, "exports").ok_or_else(no_memory)?;
     let exports: v8::Local<v8::Object> = exports.try_into().map_err(Error::internal)?;
-    ENTRY
-        .iter()
-        .map(|name| {
-            let function = bindings::property(scope, exports, name).ok_or_else(no_memory)?;
-            function.try_into().map_err(Error::internal)
-        })
-        .collect()
+    let entry = ENTRY.iter().map(|name| {
+        let function = bindings::property(scope, exports, name).ok_or_else(no_memory)?;
+        function.try_into().map_err(Error::internal)
+    });
+    entry.chain([Ok(function_text)]).collect()
 }
