@@ -52,17 +52,11 @@ fn start_of_chain(code: &str, line: u32, column: u32) -> u32 {
         return column;
     }
     let mut start = end;
-    loop {
-        if is_linked(&units[..start]) {
-            start -= 1;
-        } else if start < units.len()
-            && units[start] == u16::from(b'.')
-            && units[..start].ends_with(&[u16::from(b'?')])
-        {
-            start -= 1;
-        } else {
-            break;
-        }
+    let is_optional = |start: usize| {
+        units.get(start) == Some(&u16::from(b'.')) && units[..start].ends_with(&[u16::from(b'?')])
+    };
+    while is_linked(&units[..start]) || is_optional(start) {
+        start -= 1;
     }
     let mut before = &units[..start];
     while let [rest @ .., unit] = before

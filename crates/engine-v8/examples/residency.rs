@@ -62,7 +62,9 @@ type Call = (usize, String, Sender<Option<String>>);
 
 fn own_thread(calls: &Receiver<Call>, made: &Sender<()>) {
     let Ok(mut resident) = Resident::new() else { return };
-    drop(made.send(()));
+    if made.send(()).is_err() {
+        return;
+    }
     for (_, body, answer) in calls {
         drop(answer.send(resident.call(&body)));
     }
@@ -75,7 +77,9 @@ fn shared_thread(count: usize, calls: &Receiver<Call>, made: &Sender<()>) {
         // SAFETY: it was entered when it was made.
         unsafe { resident.isolate.exit() };
         residents.push(resident);
-        drop(made.send(()));
+        if made.send(()).is_err() {
+            return;
+        }
     }
     for (index, body, answer) in calls {
         let resident = &mut residents[index];
@@ -92,8 +96,11 @@ fn shared_thread(count: usize, calls: &Receiver<Call>, made: &Sender<()>) {
     }
 }
 
+/// The way to an isolate's thread, and its place there.
+type Way = (Sender<Call>, usize);
+
 /// Starts the isolates; gives for each the way to its thread and its place there.
-fn start(model: &str, count: usize) -> Result<Vec<(Sender<Call>, usize)>, Box<dyn Error>> {
+fn start(model: &str, count: usize) -> Result<Vec<Way>, Box<dyn Error>> {
     let (made, ready) = channel();
     let mut ways = Vec::new();
     match model {
@@ -131,7 +138,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let model = arguments.next().unwrap_or_default();
     let count: usize = arguments.next().unwrap_or_default().parse()?;
-    v8::V8::set_flags_from_string("--no-expose-wasm --single-threaded-gc");
+    v8::V8::set_flags_from_string("--single-threaded-gc --no-turboshaft-loop-unrolling");
     v8::V8::initialize_platform(v8::new_default_platform(1, false).make_shared());
     v8::V8::initialize();
 

@@ -139,7 +139,7 @@ impl V8Isolate {
             }
         }
         self.events = self.events.wrapping_add(1);
-        if self.events % TASKS_EVERY == 0 {
+        if self.events.is_multiple_of(TASKS_EVERY) {
             platform::run_tasks(&self.isolate);
         }
     }

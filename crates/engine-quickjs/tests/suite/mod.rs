@@ -1,6 +1,8 @@
 //! An engine through its port, with a host that has the request's and the console's operations.
 //! Every engine passes the same tests.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a suite fails by panicking")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
