@@ -121,7 +121,7 @@ fn kind(outcome: Outcome) -> ErrorKind {
     }
 }
 
-pub async fn a_value_comes_back<F: EngineFactory>() {
+pub(crate) async fn a_value_comes_back<F: EngineFactory>() {
     assert_eq!(
         json(run::<F>("export default (ctx: any) => ({ got: ctx.body.n + 1 })").await),
         r#"{"got":3}"#
@@ -130,7 +130,7 @@ pub async fn a_value_comes_back<F: EngineFactory>() {
     assert_eq!(json(run::<F>("module.exports = function () { return 'x' }").await), r#""x""#);
 }
 
-pub async fn an_error_names_the_line_of_the_source<F: EngineFactory>() {
+pub(crate) async fn an_error_names_the_line_of_the_source<F: EngineFactory>() {
     let outcome = run::<F>("type A = {\n  x: number\n}\nfunction inner() {\n  throw new Error('boom')\n}\nexport default async () => {\n  await 1\n  inner()\n}").await;
     assert_eq!(
         outcome.logs,
@@ -139,7 +139,7 @@ pub async fn an_error_names_the_line_of_the_source<F: EngineFactory>() {
     assert_eq!(outcome.result.err().map(|error| error.message().to_owned()).as_deref(), Some("boom"));
 }
 
-pub async fn interleaved_invocations_keep_their_logs<F: EngineFactory>() {
+pub(crate) async fn interleaved_invocations_keep_their_logs<F: EngineFactory>() {
     let engine = engine::<F>(limits());
     let program = program(
         "let shared: any, release: any;
@@ -170,7 +170,7 @@ pub async fn interleaved_invocations_keep_their_logs<F: EngineFactory>() {
     }
 }
 
-pub async fn runaway_code_is_stopped_and_the_next_call_works<F: EngineFactory>() {
+pub(crate) async fn runaway_code_is_stopped_and_the_next_call_works<F: EngineFactory>() {
     let engine = engine::<F>(limits());
     let program = program(
         "export default async ({ body }: any) => {
@@ -205,7 +205,7 @@ pub async fn runaway_code_is_stopped_and_the_next_call_works<F: EngineFactory>()
     assert_eq!(engine.metrics().condemned, 0);
 }
 
-pub async fn nothing_becomes_code<F: EngineFactory>() {
+pub(crate) async fn nothing_becomes_code<F: EngineFactory>() {
     let outcome = run::<F>("export default () => {
       const tries = [() => eval('1'), () => (0, eval)('1'), () => new Function('return 1')(), () => (async () => {}).constructor('1'), () => (function* () {}).constructor('1'), () => Reflect.construct((() => {}).constructor, ['1'])];
       return tries.map((t) => { try { t(); return 'ran' } catch (e) { return e.name } });
