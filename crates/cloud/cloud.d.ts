@@ -93,7 +93,7 @@ declare module "@tandem/cloud" {
     dropCollection(name: string, options?: Document): Promise<boolean>;
     /**
      * Runs `callback` with a database whose writes happen together or not at all: committed when
-     * it returns, aborted when it throws, run again (up to five times) when another transaction won.
+     * it returns, aborted when it throws, run again (up to ten times) when another transaction won.
      */
     withTransaction<Result>(callback: (database: Database) => Promise<Result> | Result): Promise<Result>;
     readonly ObjectId: typeof ObjectId;

@@ -513,7 +513,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "{ const ws = new WeakMap(); const k = {}; ws.set(k, {any}); console.log(ws.has(k), ws.get(k)); }",
     "console.log(((a, b, ...c) => a)?.length, (() => {}).name, (class { static name = 'N' }).name);",
     "console.log([{any}, {any}].map(String).sort().join());",
-    "console.log(Object.entries({ ...{str} }).length, { ...{arr} });",
+    "console.log(Object.entries({ ...Object({str}) }).length, { ...{arr} });",
     "console.table([{ a: {num} }, { b: {str} }]);",
     "console.group({str}); console.log({any}); console.groupEnd();",
     "console.assert({bool}, {any});",
