@@ -1,11 +1,12 @@
 //! What a server has to survive that a single request cannot show: kills, floods, large uploads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use futures_util::stream;
+use tandem_tests::backend::{Backends, Place};
 use tandem_tests::case::{Expected, PublishOptions, Step};
 use tandem_tests::client::{Answer, Client};
 use tandem_tests::combination::Combination;
@@ -15,9 +16,11 @@ use tandem_tests::template::Names;
 
 /// A server of each engine, one after the other.
 fn servers() -> impl Iterator<Item = Server> {
-    let mut engines = BTreeSet::new();
-    let each = Combination::all().iter().filter(move |combination| engines.insert(combination.engine));
-    each.map(|combination| Server::start(combination, &BTreeMap::new()).expect("the server starts"))
+    Backends::of_this_machine().engines.into_iter().map(|engine| {
+        let (functions, documents, blobs) = (Place::Sqlite, Place::Sqlite, Place::Local);
+        let combination = Combination { engine, functions, documents, blobs };
+        Server::start(&combination, &BTreeMap::new()).expect("the server starts")
+    })
 }
 
 async fn invoke(client: &Client, name: &str) -> Result<Answer, String> {
@@ -108,7 +111,8 @@ fn floods_of_headers_and_garbage_are_refused() {
         for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET / HTTP/9.9\r\n\r\n", b"\0\0\0\0\r\n\r\n"]
         {
             let answer = send(garbage);
-            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+            let refused = ["HTTP/1.1 4", "HTTP/1.1 505"].iter().any(|start| answer.starts_with(start));
+            assert!(answer.is_empty() || refused, "{answer}");
         }
         let healthy = send(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         assert!(healthy.starts_with("HTTP/1.1 200"), "{healthy}");

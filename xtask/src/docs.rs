@@ -1,6 +1,7 @@
 use clap::Args;
 
 use crate::process::{cargo, output, root};
+use crate::v8;
 
 /// Files and the verb of the binary that writes them.
 const GENERATED: [(&str, &str); 2] =
@@ -16,8 +17,12 @@ pub(crate) struct DocsArgs {
 /// Asks the binary, so that this crate needs not be built with all of the runtime.
 pub(crate) fn run(args: &DocsArgs) -> Result<(), String> {
     for (file, what) in GENERATED {
-        let text =
-            output(&mut cargo(&["run", "--quiet", "--locked", "--bin", "tandem", "--", "generate", what]))?;
+        let mut generate = cargo(&["run", "--quiet", "--locked", "--bin", "tandem"]);
+        // What is generated tells of every backend.
+        if v8::for_tests(true)? {
+            generate.args(["--features", "v8"]);
+        }
+        let text = output(generate.args(["--", "generate", what]))?;
         let path = root().join(file);
         if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
             println!("{file} is current");

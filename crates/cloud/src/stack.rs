@@ -47,7 +47,7 @@ fn start_of_chain(code: &str, line: u32, column: u32) -> u32 {
         |before: &[u16]| matches!(before, [.., unit] if is_name(*unit) || *unit == u16::from(b'.'));
     let end = column.saturating_sub(1) as usize;
     let text = code.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
-    let units: Vec<u16> = text.encode_utf16().take(end).collect();
+    let units: Vec<u16> = text.encode_utf16().collect();
     if units.len() < end {
         return column;
     }

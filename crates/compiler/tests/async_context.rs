@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use tandem_compiler::async_context::{Names, instrument};
+use tandem_compiler::async_context::{Names, instrument, module};
 use tandem_compiler::load_module;
 use tandem_contract::{Language, ModuleFormat};
 
@@ -71,8 +71,8 @@ fn awaits_are_wrapped_and_handlers_restore() {
         // An await of its own makes the source an ES module without touching what is tested.
         let names = Names::absent_from(source);
         let result = instrument(source, ModuleFormat::Module, &names).unwrap();
-        let import = r#"import {save as $s, restore as $r} from "@tandem/async-context";"#;
-        let code = result.code.strip_prefix(import).unwrap_or_else(|| panic!("no prelude: {}", result.code));
+        let import = format!("import {{save as $s, restore as $r}} from \"{}\";", module());
+        let code = result.code.strip_prefix(&import).unwrap_or_else(|| panic!("no prelude: {}", result.code));
         let code = code.strip_prefix("let $t=$s();").unwrap_or(code);
         // A loop's body that is an empty statement keeps the space before it.
         assert_eq!(

@@ -11,6 +11,7 @@ use tandem_contract::{
 };
 use tokio::sync::mpsc;
 
+use crate::call::timeout_error;
 use crate::handle::{Handle, InterruptFlag};
 use crate::in_flight::InFlight;
 use crate::isolate::LOCAL_OPS;
@@ -148,11 +149,17 @@ impl Driver {
         }
     }
 
-    /// Answers `slot`, which is then over.
+    /// Answers `slot`, which is then over. What a function throws after its deadline is what the
+    /// deadline did to it: a callee's time runs out at the same moment as its caller's.
     pub fn finish(&self, slot: u32, result: Result<Reply>) {
         let Some(removed) = self.remove(slot) else { return };
-        removed.in_flight.invocation.finish();
-        removed.in_flight.answer(result);
+        let invocation = &removed.in_flight.invocation;
+        invocation.finish();
+        let is_late = Instant::now() >= invocation.input.deadline;
+        removed.in_flight.answer(result.map_err(|error| match error.kind() {
+            ErrorKind::FunctionError if is_late => timeout_error(),
+            _ => error,
+        }));
         self.release();
     }
 

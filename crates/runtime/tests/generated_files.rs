@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tandem_runtime::builtins::registry;
 use tandem_runtime::config::{Sources, configuration_markdown, json_schema, load};
+use tandem_runtime::registry::Choices;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -17,13 +18,30 @@ fn assert_current(file: &str, expected: &str) {
     );
 }
 
+/// The files hold the settings of every backend, so only a build of them all can tell.
+fn every_backend_is_built() -> bool {
+    let registry = registry();
+    let left_out = |choices: &dyn Choices| choices.names().iter().any(|name| choices.feature(name).is_some());
+    let some_missing = registry.sections().into_iter().any(left_out);
+    if some_missing {
+        eprintln!("!!! NOT TESTED: generated files, in a build without every backend");
+    }
+    !some_missing
+}
+
 #[test]
 fn the_schema_is_current() {
+    if !every_backend_is_built() {
+        return;
+    }
     assert_current("config/schema.json", &serde_json::to_string_pretty(&json_schema(&registry())).unwrap());
 }
 
 #[test]
 fn the_reference_is_current() {
+    if !every_backend_is_built() {
+        return;
+    }
     assert_current("docs/configuration.md", &configuration_markdown(&registry()));
 }
 

@@ -1,2 +1,3 @@
-with ({ a: 1 }) { exports.a = a; }
+function f(a, a) { return arguments.length }
+exports.a = f(010);
 if (exports.early) return;

@@ -151,7 +151,7 @@ impl TestServer {
             pipeline,
             engine,
             signed_urls,
-            client: Client::new(),
+            client: client(),
             stop: Some(stop),
             served: Some(served),
         }
@@ -224,4 +224,11 @@ pub(crate) async fn error(response: Response) -> (u16, String) {
     assert_eq!(body["requestId"], id, "{body}");
     assert!(body["error"].is_string(), "{body}");
     (status, body["code"].as_str().unwrap().to_owned())
+}
+
+/// An HTTP client, with the TLS provider that the binary picks at its start.
+fn client() -> Client {
+    // Refused when it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }
