@@ -176,7 +176,7 @@ pub(crate) async fn runaway_code_is_stopped_and_the_next_call_works<F: EngineFac
         "export default async ({ body }: any) => {
           if (body.n === 1) while (true) {}
           if (body.n === 2) await new Promise(() => {});
-          if (body.n === 3) { const kept = []; while (true) kept.push('x'.repeat(1e5) + kept.length); }
+          if (body.n === 3) { const kept = []; while (true) kept.push(new Array(1e4).fill(kept.length)); }
           if (body.n === 4) { const f = (): any => f() + 1; f(); }
           if (body.n === 5) return [...'.'.repeat(1e8)];
           if (body.n === 6) { await 1; while (true) await 1; }
