@@ -43,16 +43,28 @@ impl Seen {
     }
 }
 
-/// The first line of what an error's stack prints, without the words that engines choose.
+/// The first line of what an error's stack prints, without the words that engines choose; a value
+/// whose printing threw says those words too.
 fn without_engine_words(line: &str) -> String {
-    let Some((first, stack)) = line.split_once('\n') else { return line.to_owned() };
-    if !stack.trim_start().starts_with("at ") {
-        return line.to_owned();
+    if let Some((before, words)) = line.split_once("[Threw: ")
+        && let Some((_, after)) = words.split_once(']')
+    {
+        return without_engine_words(&format!("{before}[Threw]{after}"));
     }
+    let first = match line.split_once('\n') {
+        Some((first, stack)) if stack.trim_start().starts_with("at ") => first,
+        Some(_) => return line.to_owned(),
+        None => line,
+    };
     match first.split_once(": ") {
-        Some((class, words)) if is_engine_error(class) && !words.starts_with('u') => class.to_owned(),
+        Some((class, words)) if is_engine_error(class) && !is_chosen(words) => class.to_owned(),
         _ => first.to_owned(),
     }
+}
+
+/// Messages of the programs' own errors are `u` and a number.
+fn is_chosen(words: &str) -> bool {
+    words.strip_prefix('u').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 fn is_engine_error(line: &str) -> bool {
@@ -70,5 +82,7 @@ mod tests {
         let chosen = "[ERROR] TypeError: u2\n    at default (f.js:1:1)";
         assert_eq!(without_engine_words(chosen), "[ERROR] TypeError: u2");
         assert_eq!(without_engine_words("two\nlines"), "two\nlines");
+        assert_eq!(without_engine_words("[ERROR] TypeError: of an engine"), "[ERROR] TypeError");
+        assert_eq!(without_engine_words("1 [Threw: no #p] 2"), "1 [Threw] 2");
     }
 }
