@@ -460,7 +460,7 @@ pub(super) const ANY: &[&str] = &[
     "bytes", "sym", "nil", "err",
 ];
 
-/// Statements. `$` stands for a new variable's name, `@` for one that exists (or another new one).
+/// Statements; what one throws is caught and printed by what stands around it.
 pub(super) const STATEMENTS: &[&str] = &[
     "console.log({any}, {any});",
     "console.log({str}, {obj}, {arr});",
