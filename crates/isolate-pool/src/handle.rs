@@ -21,7 +21,10 @@ pub struct InterruptFlag {
 impl std::fmt::Debug for InterruptFlag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { target, running, .. } = self;
-        f.debug_struct("InterruptFlag").field("target", target).field("running", running).finish_non_exhaustive()
+        f.debug_struct("InterruptFlag")
+            .field("target", target)
+            .field("running", running)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,6 +26,7 @@ mod processor_time;
 mod queue;
 mod relay;
 mod reply_stream;
+mod scheduling;
 mod thread;
 mod watchdog;
 

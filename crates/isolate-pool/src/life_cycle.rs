@@ -14,7 +14,7 @@ use crate::handle::Handle;
 use crate::isolate::IsolateFactory;
 use crate::mailbox::Event;
 use crate::pool::{Releases, Shared, State};
-use crate::processor_time;
+use crate::scheduling;
 use crate::thread::{self, End};
 use crate::watchdog::{self, Verdict};
 
@@ -147,7 +147,7 @@ impl<F: IsolateFactory> Shared<F> {
     pub(crate) fn condemn(&self, handle: &Arc<Handle>) {
         Counters::add(&self.counters.condemned);
         if let Some(thread) = handle.thread.get() {
-            processor_time::give_way(*thread);
+            scheduling::give_way(*thread);
         }
         let begun: Vec<_> = handle.table.lock().drain().map(|(_, in_flight)| in_flight).collect();
         let queued = handle.mailbox.close().into_iter().filter_map(|event| match event {

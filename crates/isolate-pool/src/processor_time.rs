@@ -8,7 +8,7 @@ pub(crate) fn of_this_thread() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Identifies the calling thread to [`of_thread`] and [`give_way`].
+/// Identifies the calling thread to [`of_thread`] and to the scheduler.
 pub(crate) fn this_thread() -> rustix::thread::Pid {
     rustix::thread::gettid()
 }
@@ -20,13 +20,4 @@ pub(crate) fn of_thread(thread: rustix::thread::Pid) -> Option<Duration> {
     let text = std::fs::read_to_string(path).ok()?;
     let nanoseconds = text.split_ascii_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))
-}
-
-/// Puts a thread behind every other: it may go on for a while and nobody waits for it.
-pub(crate) fn give_way(thread: rustix::thread::Pid) {
-    const LOWEST: i32 = 19;
-    // Linux keeps niceness for each thread. Elsewhere this fails and nothing is lost.
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), LOWEST) {
-        tracing::debug!(%error, "a condemned thread keeps its priority");
-    }
 }

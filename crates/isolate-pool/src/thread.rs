@@ -10,6 +10,7 @@ use crate::handle::Handle;
 use crate::isolate::{Isolate, IsolateFactory};
 use crate::mailbox::Event;
 use crate::processor_time;
+use crate::scheduling;
 
 /// How long an isolate waits before it gives back what it only needs while it runs.
 const REST_AFTER: Duration = Duration::from_millis(250);
@@ -31,6 +32,7 @@ pub(crate) enum End {
 /// `Internal` when the engine cannot make one; everything that was sent to it is answered so.
 pub(crate) fn run<F: IsolateFactory>(factory: &F, handle: &Arc<Handle>, driver: Rc<Driver>) -> Result<End> {
     handle.thread.get_or_init(processor_time::this_thread);
+    scheduling::run_in_batches();
     match factory.create(Rc::clone(&driver)) {
         Ok(isolate) => Ok(Loop { isolate, handle, driver, interrupted: false }.run()),
         Err(error) => {
