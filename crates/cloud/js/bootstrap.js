@@ -42,16 +42,14 @@ function defineLazy(name, load) {
   });
 }
 
-const timers = require("./timers.js");
-for (const name of ["setTimeout", "setInterval", "clearTimeout", "clearInterval"]) define(name, timers[name]);
-
 const { FILES, load } = require("./globals.js");
 const names = Object.keys(FILES);
 // An engine may have lazy globals that cost less.
 if (host.defineLazy !== undefined) host.defineLazy(names, load);
 else for (const name of names) defineLazy(name, load);
 
-require("./neutral.js");
+if (!host.isNeutral) require("./neutral.js");
+require("./collation.js");
 require("./differences.js");
 require("./no-eval.js");
 

@@ -7,9 +7,11 @@ const {
 } = require("./primordials.js");
 const context = require("./context.js");
 const { sync, async, op, toError, ignoreRejection } = require("./call.js");
-const { describeError, explainUnserializable } = require("./failure.js");
 const { createContext } = require("./invocation-context.js");
 const modules = require("./modules.js");
+
+/** What few invocations need: it loads with the first that fails. */
+const failure = () => require("./failure.js");
 
 /** How a reply is written; the engine has the same numbers. */
 const JSON_VALUE = 0;
@@ -60,7 +62,7 @@ function reply(invocation, value) {
   try {
     text = JSONStringify(value);
   } catch (error) {
-    throw explainUnserializable(value, error);
+    throw failure().explainUnserializable(value, error);
   }
   finish(invocation, JSON_VALUE, text ?? "null", undefined);
 }
@@ -105,7 +107,7 @@ async function respond(invocation, { status, headers, kind, body }) {
     end(invocation, undefined);
   } catch (error) {
     context.enter(invocation);
-    const { message } = describeError(error);
+    const { message } = failure().describeError(error);
     try {
       ignoreRejection(body.cancel(error));
     } catch {
@@ -121,7 +123,7 @@ function end({ id }, message) {
 }
 
 function fail(invocation, error) {
-  const { kind, message, stack } = describeError(error);
+  const { kind, message, stack } = failure().describeError(error);
   delete running[invocation.id];
   host.fail(invocation.id, kind, message, stack);
 }
@@ -149,7 +151,7 @@ function forget(id) {
 
 /** Tells the invocation's log of an error that nobody caught. */
 function report(error) {
-  const { stack } = describeError(error);
+  const { stack } = failure().describeError(error);
   sync(LOG_ERROR, `Uncaught ${host.original(stack)}`);
 }
 
@@ -158,7 +160,7 @@ function unhandled(id, reason) {
   const invocation = running[id];
   if (invocation === undefined) return;
   context.enter(invocation);
-  const { stack } = describeError(reason);
+  const { stack } = failure().describeError(reason);
   sync(LOG_ERROR, `Uncaught (in promise) ${host.original(stack)}`);
 }
 

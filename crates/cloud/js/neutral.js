@@ -1,11 +1,12 @@
 // What the language leaves to an engine's own tables: locales, names of time zones. Every engine
-// knows one locale, which is neutral, and prints times alike.
+// knows one locale, which is neutral, and prints times alike. An engine that does so by itself says
+// `host.isNeutral`.
 
 const {
   BigInt, BigIntPrototypeToString, Date, DatePrototypeGetDate, DatePrototypeGetFullYear, DatePrototypeGetHours, DatePrototypeGetMinutes,
   DatePrototypeGetMonth, DatePrototypeGetSeconds, DatePrototypeGetTime, DatePrototypeToString, DatePrototypeToTimeString, Number,
-  NumberPrototypeToString, ReflectDefineProperty, ReflectOwnKeys, String, StringPrototypeIndexOf, StringPrototypeNormalize,
-  StringPrototypePadStart, StringPrototypeSlice, StringPrototypeToLowerCase, StringPrototypeToUpperCase, TypeError,
+  NumberPrototypeToString, ReflectDefineProperty, ReflectOwnKeys, String, StringPrototypeIndexOf, StringPrototypePadStart,
+  StringPrototypeSlice, StringPrototypeToLowerCase, StringPrototypeToUpperCase, TypeError,
 } = require("./primordials.js");
 
 /** Puts the methods of `source` in the place of those that the engine has. */
@@ -20,7 +21,7 @@ const digits = (number, count = 2) => StringPrototypePadStart(`${number}`, count
 
 function dateOf(date) {
   const year = DatePrototypeGetFullYear(date);
-  return `${digits(DatePrototypeGetMonth(date) + 1)}/${digits(DatePrototypeGetDate(date))}/${year < 0 ? `-${digits(-year, 6)}` : digits(year, 4)}`;
+  return `${digits(DatePrototypeGetMonth(date) + 1)}/${digits(DatePrototypeGetDate(date))}/${year < 0 ? "-" : ""}${digits(year < 0 ? -year : year, 4)}`;
 }
 
 function timeOf(date) {
@@ -76,11 +77,6 @@ function textOf(value, method) {
 }
 
 replace(String.prototype, {
-  localeCompare(that) {
-    const one = StringPrototypeNormalize(textOf(this, "localeCompare"));
-    const other = StringPrototypeNormalize(`${that}`);
-    return one === other ? 0 : one < other ? -1 : 1;
-  },
   toLocaleUpperCase() {
     return StringPrototypeToUpperCase(textOf(this, "toLocaleUpperCase"));
   },

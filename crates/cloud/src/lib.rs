@@ -21,7 +21,7 @@ mod values;
 
 pub use host::CloudHost;
 pub use module_errors::{module_not_found, require_of_async_module};
-pub use primordials::primordials;
+pub use primordials::{primordials, primordials_of};
 pub use reply::Finish;
 pub use scripts::{Script, scripts};
 pub use settings::{CloudParts, FetchSettings, StorageSettings};

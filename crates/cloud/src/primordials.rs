@@ -3,14 +3,18 @@ use std::sync::OnceLock;
 
 use crate::scripts::scripts;
 
-/// The intrinsics that scripts ask `primordials.js` for, each once. An isolate captures these
-/// before a function runs, and no others.
+/// The intrinsics that all scripts ask `primordials.js` for, sorted, each once. An isolate captures
+/// these before a function runs, and no others.
 pub fn primordials() -> &'static [&'static str] {
     static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
-    NAMES.get_or_init(|| {
-        let names: BTreeSet<_> = scripts().iter().flat_map(|script| names_in(script.source)).collect();
-        names.into_iter().collect()
-    })
+    NAMES.get_or_init(|| primordials_of(|_| true))
+}
+
+/// The same for an engine that loads only the scripts whose names `loads` accepts.
+pub fn primordials_of(loads: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let loaded = scripts().iter().filter(|script| loads(script.name));
+    let names: BTreeSet<_> = loaded.flat_map(|script| names_in(script.source)).collect();
+    names.into_iter().collect()
 }
 
 /// Scripts write `const { A, B } = require("./primordials.js")`, and only that.

@@ -32,6 +32,7 @@ const SCRIPTS: &[Script] = scripts![
     "call.js",
     "cloud-module.js",
     "cloud.js",
+    "collation.js",
     "console.js",
     "context.js",
     "database.js",

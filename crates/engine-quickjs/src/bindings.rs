@@ -1,7 +1,7 @@
 //! The native functions that the host's scripts call: the synchronous and the asynchronous host
 //! call, and what an engine does for `entry.js` and `modules.js`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -42,6 +42,8 @@ pub(crate) struct Bindings {
     pub(crate) plain: Plain,
     /// Where lines are put together.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// Bytes to make room for when a reply is written.
+    pub(crate) reply_size: Cell<usize>,
 }
 
 /// The bindings of a context.
@@ -114,6 +116,8 @@ pub(crate) unsafe fn host_object(context: Context) -> JSValue {
         );
         qjs::JS_FreeValue(context, buffer);
         qjs::JS_SetPropertyStr(context, host, c"running".as_ptr(), array);
+        let neutral = qjs::JS_MKVAL(qjs::JS_TAG_BOOL, 1);
+        qjs::JS_SetPropertyStr(context, host, c"isNeutral".as_ptr(), neutral);
         host
     }
 }

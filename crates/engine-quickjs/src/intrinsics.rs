@@ -20,7 +20,14 @@ enum Kind {
     Method,
 }
 
-/// The captured values, owned, in the order of [`tandem_cloud::primordials`].
+/// The intrinsics of the scripts that this engine loads, sorted.
+fn names() -> &'static [&'static str] {
+    static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+    // Its dates, numbers and letters are neutral by themselves: `host.isNeutral`.
+    NAMES.get_or_init(|| tandem_cloud::primordials_of(|script| script != "neutral.js"))
+}
+
+/// The captured values, owned, in the order of [`names`].
 #[derive(Default)]
 pub(crate) struct Intrinsics {
     captured: RefCell<Vec<(JSValue, Kind)>>,
@@ -55,7 +62,7 @@ pub(crate) unsafe extern "C" fn capture(
         let scope = Scope { context, global, unnamed };
         let mut splits = Vec::new();
         let mut missing = None;
-        for (index, name) in tandem_cloud::primordials().iter().enumerate() {
+        for (index, name) in names().iter().enumerate() {
             let known = SPLITS.get().map(|splits| splits[index]);
             match scope.find(name, known) {
                 Some((value, kind, split)) => {
@@ -84,7 +91,7 @@ pub(crate) unsafe extern "C" fn intrinsic(
     // SAFETY: QuickJS calls this with a live context and `count` values.
     unsafe {
         let name = Arguments::new(context, count, values).text(0);
-        let place = tandem_cloud::primordials().binary_search_by(|known| (*known).cmp(&name)).ok();
+        let place = names().binary_search_by(|known| (*known).cmp(&name)).ok();
         let captured = of(context).intrinsics.captured.borrow();
         match place.and_then(|place| captured.get(place)) {
             Some((value, Kind::Value)) => qjs::JS_DupValue(context, *value),

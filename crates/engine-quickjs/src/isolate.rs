@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +17,12 @@ use crate::json_write::Plain;
 use crate::memory::{CountingAllocator, Usage};
 use crate::modules::{NameResolver, ProgramLoader};
 use crate::stack;
+use crate::trim;
 use crate::values;
+
+/// Bytes in use from which on running code is held up to collect garbage: four times what an isolate
+/// starts with. What is garbage below that goes while the isolate rests.
+const COLLECT_FROM: usize = 1 << 20;
 
 /// One QuickJS runtime with one context. Never leaves its thread.
 pub(crate) struct QuickJsIsolate {
@@ -42,6 +47,7 @@ impl QuickJsIsolate {
         let runtime =
             Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&usage))).map_err(Error::internal)?;
         runtime.set_max_stack_size(shared.limits.stack);
+        runtime.set_gc_threshold(COLLECT_FROM.min(shared.limits.memory / 2));
         let interrupt = driver.interrupt();
         let watched = Rc::clone(&usage);
         runtime
@@ -62,6 +68,7 @@ impl QuickJsIsolate {
             // SAFETY: the context has just been made on this thread.
             plain: unsafe { Plain::of(context.as_raw().as_ptr()) },
             scratch: RefCell::default(),
+            reply_size: Cell::new(0),
         });
         let undefined = qjs::JS_UNDEFINED;
         let mut isolate = Self {
@@ -126,8 +133,6 @@ impl QuickJsIsolate {
             ));
             qjs::JS_FreeValue(context, entry);
             qjs::JS_FreeValue(context, module);
-            // Starting up leaves cycles; nobody waits for this isolate yet.
-            qjs::JS_RunGC(qjs::JS_GetRuntime(context));
         }
         Ok(())
     }
@@ -242,6 +247,10 @@ impl Isolate for QuickJsIsolate {
     fn rest(&mut self) {
         // SAFETY: the runtime is alive and runs nothing.
         unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.raw())) };
+        // A collection while code ran has set it to little more than what was in use.
+        let usage = &self.bindings.usage;
+        let from = COLLECT_FROM.min(usage.limit() / 2).max(usage.bytes().saturating_mul(3) / 2);
+        self.runtime.set_gc_threshold(from);
         stack::give_back();
     }
 
@@ -269,6 +278,7 @@ impl Drop for QuickJsIsolate {
             qjs::JS_SetHostPromiseRejectionTracker(qjs::JS_GetRuntime(context), None, std::ptr::null_mut());
         }
         self.runtime.set_interrupt_handler(None);
+        trim::soon();
     }
 }
 

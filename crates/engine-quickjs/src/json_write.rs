@@ -341,27 +341,53 @@ impl Writer<'_> {
 fn quote_into(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut start = 0;
-    for (place, byte) in text.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[start..place]);
-        start = place + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            8 => out.extend_from_slice(b"\\b"),
-            9 => out.extend_from_slice(b"\\t"),
-            10 => out.extend_from_slice(b"\\n"),
-            12 => out.extend_from_slice(b"\\f"),
-            13 => out.extend_from_slice(b"\\r"),
-            control => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let low = HEX[usize::from(control & 15)];
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (control >> 4), low]);
-            }
+    let mut rest = text;
+    loop {
+        let plain = plain_length(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(byte) = rest.get(plain) else { break };
+        escape_into(out, *byte);
+        rest = &rest[plain + 1..];
+    }
+    out.push(b'"');
+}
+
+/// How many bytes stand for themselves before the first that does not.
+fn plain_length(text: &[u8]) -> usize {
+    let (words, tail) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let escaped = bytes_to_escape(u64::from_le_bytes(*word));
+        if escaped != 0 {
+            return index * 8 + escaped.trailing_zeros() as usize / 8;
         }
     }
-    out.extend_from_slice(&text[start..]);
-    out.push(b'"');
+    let escaped = tail.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
+    words.len() * 8 + escaped.unwrap_or(tail.len())
+}
+
+/// The high bit of each byte that is a quote, a backslash or a control character. Bits above the
+/// lowest that is set may be wrong: a borrow passes them.
+fn bytes_to_escape(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    let below = |bound: u64, word: u64| word.wrapping_sub(ONES * bound) & !word;
+    let quote = below(1, word ^ (ONES * u64::from(b'"')));
+    let backslash = below(1, word ^ (ONES * u64::from(b'\\')));
+    (below(0x20, word) | quote | backslash) & HIGH
+}
+
+fn escape_into(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        8 => out.extend_from_slice(b"\\b"),
+        9 => out.extend_from_slice(b"\\t"),
+        10 => out.extend_from_slice(b"\\n"),
+        12 => out.extend_from_slice(b"\\f"),
+        13 => out.extend_from_slice(b"\\r"),
+        control => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            let low = HEX[usize::from(control & 15)];
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + (control >> 4), low]);
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod modules;
 mod scripts;
 mod shortcuts;
 mod stack;
+mod trim;
 mod values;
 
 #[cfg(test)]

@@ -27,6 +27,15 @@ impl Usage {
         Self { used: Cell::new(0), limit, refused: Cell::new(false), exhausted: Cell::new(false) }
     }
 
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// What is in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.used.get()
+    }
+
     pub(crate) fn is_exhausted(&self) -> bool {
         self.exhausted.get()
     }

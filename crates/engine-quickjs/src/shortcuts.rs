@@ -11,6 +11,9 @@ use crate::values::{self, Context};
 
 /// Bytes kept for the next line.
 const SCRATCH: usize = 4096;
+/// Bytes made room for before a reply is written, at most; a function's replies have one size
+/// more often than not.
+const REPLY: usize = 64 * 1024;
 
 /// `op(name)`: the number of an operation, or `undefined`.
 pub(crate) unsafe extern "C" fn op(
@@ -133,11 +136,11 @@ pub(crate) unsafe extern "C" fn reply(
     unsafe {
         let arguments = Arguments::new(context, count, values);
         let bindings = of(context);
-        let mut text = Vec::with_capacity(256);
+        let mut text = Vec::with_capacity(bindings.reply_size.get());
         if bindings.plain.write(context, arguments.get(1), Mode::Standard, &mut text).is_err() {
             return boolean(false);
         }
-        text.shrink_to_fit();
+        bindings.reply_size.set((text.len() + text.len() / 8).clamp(64, REPLY));
         bindings.driver.finish(arguments.number(0), Ok(Reply::Json(Bytes::from(text))));
         boolean(true)
     }
@@ -170,10 +173,11 @@ pub(crate) unsafe extern "C" fn define_lazy(
             let atom = qjs::JS_ValueToAtom(context, name);
             let mut data = [name, load];
             let data = data.as_mut_ptr();
-            let get = qjs::JS_NewCFunctionData(context, Some(get_lazy), 0, 0, 2, data);
-            let set = qjs::JS_NewCFunctionData(context, Some(set_lazy), 0, 0, 2, data);
+            // One function reads and writes: an isolate has many of these.
+            let access = qjs::JS_NewCFunctionData(context, Some(access_lazy), 0, 0, 2, data);
             let flags = qjs::JS_PROP_CONFIGURABLE as i32;
-            qjs::JS_DefinePropertyGetSet(context, global, atom, get, set, flags);
+            let set = qjs::JS_DupValue(context, access);
+            qjs::JS_DefinePropertyGetSet(context, global, atom, access, set, flags);
             qjs::JS_FreeAtom(context, atom);
             qjs::JS_FreeValue(context, name);
         }
@@ -182,26 +186,8 @@ pub(crate) unsafe extern "C" fn define_lazy(
     qjs::JS_UNDEFINED
 }
 
-unsafe extern "C" fn get_lazy(
-    context: Context,
-    _: JSValue,
-    _: i32,
-    _: *mut JSValue,
-    _: i32,
-    data: *mut JSValue,
-) -> JSValue {
-    // SAFETY: QuickJS calls this with a live context and the name and `load` of `define_lazy`.
-    unsafe {
-        let (name, load) = (*data, *data.add(1));
-        let value = qjs::JS_Call(context, load, qjs::JS_UNDEFINED, 1, [name].as_mut_ptr());
-        if !qjs::JS_IsException(value) {
-            define(context, name, qjs::JS_DupValue(context, value));
-        }
-        value
-    }
-}
-
-unsafe extern "C" fn set_lazy(
+/// Reads a lazy global, or sets it to the argument if there is one.
+unsafe extern "C" fn access_lazy(
     context: Context,
     _: JSValue,
     count: i32,
@@ -209,12 +195,20 @@ unsafe extern "C" fn set_lazy(
     _: i32,
     data: *mut JSValue,
 ) -> JSValue {
-    // SAFETY: as for `get_lazy`, with `count` values.
+    // SAFETY: QuickJS calls this with a live context, `count` values, and the name and `load` of
+    // `define_lazy`.
     unsafe {
-        let value = Arguments::new(context, count, values).get(0);
-        define(context, *data, qjs::JS_DupValue(context, value));
+        let (name, load) = (*data, *data.add(1));
+        if count > 0 {
+            define(context, name, qjs::JS_DupValue(context, *values));
+            return qjs::JS_UNDEFINED;
+        }
+        let value = qjs::JS_Call(context, load, qjs::JS_UNDEFINED, 1, [name].as_mut_ptr());
+        if !qjs::JS_IsException(value) {
+            define(context, name, qjs::JS_DupValue(context, value));
+        }
+        value
     }
-    qjs::JS_UNDEFINED
 }
 
 /// Makes a global what it would have been all along, and takes over the value.

@@ -4,8 +4,8 @@
 /// and starting up go deep once, and an idle isolate needs none of it.
 #[cfg(target_os = "linux")]
 pub(crate) fn give_back() {
-    /// Kept below this frame, for what runs next.
-    const KEPT: usize = 8 * 1024;
+    /// Kept below this frame, for the calls that it makes.
+    const KEPT: usize = 2 * 1024;
     let here = 0_u8;
     let here = std::ptr::from_ref(&here) as usize;
     let Some(lowest) = lowest_address() else { return };
