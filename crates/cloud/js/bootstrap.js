@@ -55,3 +55,5 @@ require("./no-eval.js");
 
 const entry = require("./entry.js");
 module.exports = entry;
+// For an engine that loads scripts ahead.
+entry.require = require;

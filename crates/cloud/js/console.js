@@ -1,9 +1,6 @@
 // `console`: one line a call, into the console of the invocation that prints.
 
-const {
-  ArrayIsArray, DateNow, JSONStringify, ObjectPrototype, ObjectValues, ReflectDefineProperty, ReflectGetPrototypeOf,
-  StringPrototypeIncludes, SymbolToStringTag,
-} = require("./primordials.js");
+const { DateNow, ReflectDefineProperty, SymbolToStringTag } = require("./primordials.js");
 const { op, sync } = require("./call.js");
 const context = require("./context.js");
 
@@ -12,89 +9,23 @@ const WARN = op("console.warn");
 const ERROR = op("console.error");
 const DEBUG = op("console.debug");
 
+/** How values become lines; an engine that prints most lines itself needs it seldom. */
+const lines = () => (loaded ??= require("./lines.js"));
+let loaded;
+
 /** The levels by number; the engine has the same numbers. */
 const LEVELS = [LOG, WARN, ERROR, DEBUG];
-
-/** Values met before the quick way is given up: it must stay quick on structures that share parts. */
-const BUDGET = 10000;
-/** Levels before the quick way is given up; what is cyclic ends here too. */
-const DEEPEST = 20;
-
-let budget;
-
-const isPlainNumber = (value) => value - value === 0 && (value !== 0 || 1 / value > 0);
-
-/** Whether JSON says all there is to say about `object`. */
-function isPlain(object, depth) {
-  let items = object;
-  if (!ArrayIsArray(object)) {
-    const prototype = ReflectGetPrototypeOf(object);
-    if (prototype !== ObjectPrototype && prototype !== null) return false;
-    // Quicker than one property after the other.
-    items = ObjectValues(object);
-  }
-  const { length } = items;
-  budget -= length + 1;
-  if (depth > DEEPEST || budget < 0) return false;
-  for (let index = 0; index < length; index++) {
-    const item = items[index];
-    const type = typeof item;
-    if (type === "string" || type === "boolean") continue;
-    if (type === "number") {
-      if (!isPlainNumber(item)) return false;
-    } else if (type !== "object" || (item !== null && !isPlain(item, depth + 1))) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/** One argument as it is printed. */
-function show(value) {
-  switch (typeof value) {
-    case "string":
-      return value;
-    case "number":
-      if (isPlainNumber(value)) return `${value}`;
-      break;
-    case "object":
-      if (value === null) return "null";
-      try {
-        budget = BUDGET;
-        if (isPlain(value, 0)) return JSONStringify(value);
-      } catch {
-        // A getter or a proxy that throws: the readable form says where.
-      }
-  }
-  return require("./inspect.js").inspect(value);
-}
-
-/** The arguments as one line. */
-function format(args) {
-  const { length } = args;
-  if (length === 1) return show(args[0]);
-  if (length === 0) return "";
-  let line;
-  let next = 1;
-  if (typeof args[0] === "string" && StringPrototypeIncludes(args[0], "%")) {
-    ({ line, next } = require("./inspect.js").substitute(args));
-  } else {
-    line = show(args[0]);
-  }
-  for (let index = next; index < length; index++) line += ` ${show(args[index])}`;
-  return line;
-}
 
 /** Prints `args` at one of the levels above. An engine may take a line of plain values as it is. */
 function print(level, args) {
   if (host.print !== undefined && host.print(level, context.get().id, args)) return;
-  sync(LEVELS[level], format(args));
+  sync(LEVELS[level], lines().format(args));
 }
 
 const counts = { __proto__: null };
 const timers = { __proto__: null };
 
-const labelOf = (label) => show(label);
+const labelOf = (label) => lines().show(label);
 
 function elapsed(label) {
   const start = timers[label];
@@ -118,25 +49,25 @@ const console = {
     print(3, args);
   },
   trace(...args) {
-    const line = format(args);
+    const line = lines().format(args);
     sync(DEBUG, line === "" ? "Trace" : `Trace: ${line}`);
   },
   dir(value) {
-    sync(LOG, show(value));
+    sync(LOG, lines().show(value));
   },
   table(data) {
-    sync(LOG, show(data));
+    sync(LOG, lines().show(data));
   },
   group(...args) {
-    if (args.length > 0) sync(LOG, format(args));
+    if (args.length > 0) sync(LOG, lines().format(args));
   },
   groupCollapsed(...args) {
-    if (args.length > 0) sync(LOG, format(args));
+    if (args.length > 0) sync(LOG, lines().format(args));
   },
   groupEnd() {},
   assert(condition, ...args) {
     if (condition) return;
-    const line = format(args);
+    const line = lines().format(args);
     sync(ERROR, line === "" ? "Assertion failed" : `Assertion failed: ${line}`);
   },
   count(label = "default") {
@@ -152,7 +83,7 @@ const console = {
   },
   timeLog(label = "default", ...args) {
     const line = elapsed(labelOf(label));
-    if (line !== undefined) sync(LOG, args.length > 0 ? `${line} ${format(args)}` : line);
+    if (line !== undefined) sync(LOG, args.length > 0 ? `${line} ${lines().format(args)}` : line);
   },
   timeEnd(label = "default") {
     const name = labelOf(label);
@@ -164,4 +95,4 @@ const console = {
 };
 ReflectDefineProperty(console, SymbolToStringTag, { value: "console", configurable: true });
 
-module.exports = { __proto__: null, console, show };
+module.exports = { __proto__: null, console };

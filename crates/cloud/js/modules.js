@@ -43,15 +43,16 @@ function defaultOf(exports) {
   return typeof named === "function" ? named : undefined;
 }
 
+/** What an engine that does not carry the context along puts around awaits. */
+const CONTEXT = context.isCarried ? undefined : { __proto__: null, save: context.save, restore: context.restore };
+
 /** Runs the CommonJS module `name` if it has not run, and returns its `module.exports`. */
 function requireCommonJs(name) {
   const known = commonJs[name];
   if (known !== undefined) return known.exports;
   const module = (commonJs[name] = { exports: {} });
-  const wrapper = host.wrapper(name);
+  const body = host.wrapper(name, CONTEXT);
   try {
-    // What keeps the context is given apart: the module's own `arguments` must not hold it.
-    const body = context.isCarried ? wrapper : wrapper(context.save, context.restore);
     ReflectApply(body, module.exports, [module.exports, requireFrom, module]);
   } catch (error) {
     delete commonJs[name];
@@ -74,7 +75,7 @@ function requireFrom(specifier) {
 function namespaceOf(specifier) {
   if (specifier === "@tandem/cloud") return require("./cloud-module.js");
   // Only text that the engine has rewritten knows the rest of this name.
-  if (StringPrototypeStartsWith(specifier, "@tandem/async-context/")) return { save: context.save, restore: context.restore };
+  if (StringPrototypeStartsWith(specifier, "@tandem/async-context/")) return CONTEXT;
   const exports = requireCommonJs(StringPrototypeSlice(specifier, 2));
   const properties = exports !== null && (typeof exports === "object" || typeof exports === "function") ? exports : {};
   return { ...properties, default: properties.__esModule === true && "default" in properties ? properties.default : exports };

@@ -6,6 +6,7 @@
 mod cloud;
 mod fetch;
 mod host;
+pub mod json_text;
 mod module_errors;
 mod ops;
 mod primordials;
@@ -23,5 +24,5 @@ pub use host::CloudHost;
 pub use module_errors::{module_not_found, require_of_async_module};
 pub use primordials::{primordials, primordials_of};
 pub use reply::Finish;
-pub use scripts::{Script, scripts};
+pub use scripts::{FREQUENT, Script, scripts};
 pub use settings::{CloudParts, FetchSettings, StorageSettings};

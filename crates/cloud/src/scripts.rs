@@ -7,6 +7,20 @@ pub struct Script {
     pub source: &'static str,
 }
 
+/// Scripts that most invocations run. An engine whose isolates start from a snapshot loads them into
+/// it.
+pub const FREQUENT: &[&str] = &[
+    "call.js",
+    "console.js",
+    "context.js",
+    "entry.js",
+    "invocation-context.js",
+    "lines.js",
+    "modules.js",
+    "partial-context.js",
+    "timers.js",
+];
+
 /// Every script, in order of path.
 pub fn scripts() -> &'static [Script] {
     SCRIPTS
@@ -50,9 +64,11 @@ const SCRIPTS: &[Script] = scripts![
     "invocation-context.js",
     "invoke.js",
     "kinds.js",
+    "lines.js",
     "modules.js",
     "neutral.js",
     "no-eval.js",
+    "partial-context.js",
     "primordials.js",
     "storage.js",
     "timers.js",

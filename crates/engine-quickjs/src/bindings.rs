@@ -13,10 +13,12 @@ use tandem_cloud::Finish;
 use tandem_contract::{Error, ErrorKind, HostArgs, Level, Program, Result};
 use tandem_isolate_pool::Driver;
 
+use crate::callable::Callables;
 use crate::code_cache::Code;
 use crate::engine::Shared;
 use crate::intrinsics::{self, Intrinsics};
 use crate::json_write::Plain;
+use crate::lazy::{self, LazyGlobals};
 use crate::memory::Usage;
 use crate::modules;
 use crate::shortcuts;
@@ -38,7 +40,9 @@ pub(crate) struct Bindings {
     pub(crate) rejections: RefCell<Vec<(u32, JSValue, JSValue)>>,
     /// `namespaceOf` of `entry.js`, owned; `undefined` until the isolate is complete.
     pub(crate) namespace_of: RefCell<JSValue>,
+    pub(crate) callables: Callables,
     pub(crate) intrinsics: Intrinsics,
+    pub(crate) lazy: LazyGlobals,
     pub(crate) plain: Plain,
     /// Where lines are put together.
     pub(crate) scratch: RefCell<Vec<u8>>,
@@ -77,7 +81,7 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"op", shortcuts::op),
     (c"print", shortcuts::print),
     (c"reply", shortcuts::reply),
-    (c"defineLazy", shortcuts::define_lazy),
+    (c"defineLazy", lazy::define_lazy),
     (c"capture", intrinsics::capture),
     (c"intrinsic", intrinsics::intrinsic),
 ];
@@ -139,6 +143,10 @@ impl Arguments {
     pub(crate) fn get(&self, index: usize) -> JSValue {
         // SAFETY: in bounds of what QuickJS passed.
         if index < self.count { unsafe { *self.values.add(index) } } else { qjs::JS_UNDEFINED }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     pub(crate) fn number(&self, index: usize) -> u32 {

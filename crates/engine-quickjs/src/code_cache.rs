@@ -9,6 +9,8 @@ pub(crate) struct Code {
     pub(crate) columns: ColumnMap,
     /// Columns that the wrapper of a CommonJS module puts before its first line.
     pub(crate) wrapper: u32,
+    /// The global that the text of a CommonJS module finds `save` and `restore` in, when it is run.
+    pub(crate) holder: String,
 }
 
 impl Code {

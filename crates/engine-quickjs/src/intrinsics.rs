@@ -9,16 +9,8 @@ use rquickjs::qjs::{self, JSAtom, JSValue};
 use tandem_contract::Error;
 
 use crate::bindings::{Arguments, of};
+use crate::callable::Kind;
 use crate::values::{self, Context};
-
-/// How a captured value is given to scripts.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// As it is.
-    Value,
-    /// A method, taking its receiver first.
-    Method,
-}
 
 /// The intrinsics of the scripts that this engine loads, sorted.
 fn names() -> &'static [&'static str] {
@@ -27,17 +19,29 @@ fn names() -> &'static [&'static str] {
     NAMES.get_or_init(|| tandem_cloud::primordials_of(|script| script != "neutral.js"))
 }
 
+/// Where a name leads, once an isolate has found out; the same in all of them.
+#[derive(Clone, Copy)]
+struct Place {
+    /// How many bytes of the name are its holder's; 0 if it names a value.
+    holder: usize,
+    /// A method is given out as a function that takes its receiver first.
+    is_method: bool,
+}
+
+/// Those of [`names`], in that order.
+static PLACES: OnceLock<Vec<Place>> = OnceLock::new();
+
 /// The captured values, owned, in the order of [`names`].
 #[derive(Default)]
 pub(crate) struct Intrinsics {
-    captured: RefCell<Vec<(JSValue, Kind)>>,
+    captured: RefCell<Vec<JSValue>>,
 }
 
 impl Intrinsics {
     /// # Safety
     /// `context` is the one they were captured in, alive, and this is not used again.
     pub(crate) unsafe fn free(&self, context: Context) {
-        for (value, _) in self.captured.take() {
+        for value in self.captured.take() {
             // SAFETY: by the contract above.
             unsafe { qjs::JS_FreeValue(context, value) };
         }
@@ -52,31 +56,33 @@ pub(crate) unsafe extern "C" fn capture(
     count: i32,
     values: *mut JSValue,
 ) -> JSValue {
-    /// How much of each name is its holder's, once an isolate has found out.
-    static SPLITS: OnceLock<Vec<usize>> = OnceLock::new();
     // SAFETY: QuickJS calls this with a live context and `count` values; what is made is freed
     // once or kept until `Intrinsics::free`.
     unsafe {
         let global = qjs::JS_GetGlobalObject(context);
         let unnamed = Arguments::new(context, count, values).get(0);
         let scope = Scope { context, global, unnamed };
-        let mut splits = Vec::new();
+        let known = PLACES.get();
+        let mut captured = Vec::with_capacity(names().len());
+        let mut places = Vec::new();
         let mut missing = None;
         for (index, name) in names().iter().enumerate() {
-            let known = SPLITS.get().map(|splits| splits[index]);
-            match scope.find(name, known) {
-                Some((value, kind, split)) => {
-                    of(context).intrinsics.captured.borrow_mut().push((value, kind));
-                    splits.push(split);
+            match scope.find(name, known.map(|places| places[index])) {
+                Some((value, place)) => {
+                    captured.push(value);
+                    if known.is_none() {
+                        places.push(place);
+                    }
                 }
                 None => missing = missing.or(Some(name)),
             }
         }
         qjs::JS_FreeValue(context, global);
+        of(context).intrinsics.captured.replace(captured);
         if let Some(name) = missing {
             return values::throw(context, &Error::internal(format!("no intrinsic is called {name}")));
         }
-        SPLITS.get_or_init(|| splits);
+        PLACES.get_or_init(|| places);
     }
     qjs::JS_UNDEFINED
 }
@@ -91,34 +97,37 @@ pub(crate) unsafe extern "C" fn intrinsic(
     // SAFETY: QuickJS calls this with a live context and `count` values.
     unsafe {
         let name = Arguments::new(context, count, values).text(0);
-        let place = names().binary_search_by(|known| (*known).cmp(&name)).ok();
-        let captured = of(context).intrinsics.captured.borrow();
-        match place.and_then(|place| captured.get(place)) {
-            Some((value, Kind::Value)) => qjs::JS_DupValue(context, *value),
-            Some((value, Kind::Method)) => {
-                let mut data = *value;
-                qjs::JS_NewCFunctionData(context, Some(call_method), 0, 0, 1, &raw mut data)
-            }
+        let bindings = of(context);
+        let number = names().binary_search_by(|known| (*known).cmp(&name)).ok();
+        let is_method = |number: usize| PLACES.get().is_some_and(|places| places[number].is_method);
+        match number.and_then(|number| Some((number, *bindings.intrinsics.captured.borrow().get(number)?))) {
+            Some((number, _)) if is_method(number) => bindings.callables.make(context, Kind::Method, number),
+            Some((_, value)) => qjs::JS_DupValue(context, value),
             None => values::throw(context, &Error::internal(format!("no intrinsic is called {name}"))),
         }
     }
 }
 
-/// Calls the method in `data` on the first argument with the others.
-unsafe extern "C" fn call_method(
+/// Calls the method of that number on the first argument with the others.
+///
+/// # Safety
+/// `context` is alive, belongs to an isolate of this crate, and there are `count` values.
+pub(crate) unsafe fn call_method(
     context: Context,
-    _: JSValue,
+    number: usize,
     count: i32,
     values: *mut JSValue,
-    _: i32,
-    data: *mut JSValue,
 ) -> JSValue {
-    // SAFETY: QuickJS calls this with a live context, `count` values and the data it was made with.
+    // SAFETY: by the contract above. The list is not changed after `capture`, and not borrowed
+    // during the call, which may end up here again.
     unsafe {
+        let Some(method) = of(context).intrinsics.captured.borrow().get(number).copied() else {
+            return qjs::JS_UNDEFINED;
+        };
         if count < 1 {
-            return qjs::JS_Call(context, *data, qjs::JS_UNDEFINED, 0, values);
+            return qjs::JS_Call(context, method, qjs::JS_UNDEFINED, 0, values);
         }
-        qjs::JS_Call(context, *data, *values, count - 1, values.add(1))
+        qjs::JS_Call(context, method, *values, count - 1, values.add(1))
     }
 }
 
@@ -132,22 +141,21 @@ struct Scope {
 // Every unsafe function here is called with the scope's context alive, on its thread; the values
 // they return are the caller's to free.
 impl Scope {
-    /// The value, how it is given out, and how many bytes of the name are its holder's (0: none).
-    unsafe fn find(&self, name: &str, known: Option<usize>) -> Option<(JSValue, Kind, usize)> {
+    unsafe fn find(&self, name: &str, known: Option<Place>) -> Option<(JSValue, Place)> {
         // SAFETY: as for the caller.
         unsafe {
-            if known.is_none_or(|length| length == 0)
+            if known.is_none_or(|place| place.holder == 0)
                 && let Some(value) = self.named(name)
             {
-                return Some((value, Kind::Value, 0));
+                return Some((value, Place { holder: 0, is_method: false }));
             }
-            let lengths = known.map_or((3..name.len()).rev(), |length| (length..length + 1).rev());
+            let lengths = known.map_or((3..name.len()).rev(), |place| (place.holder..place.holder + 1).rev());
             for length in lengths {
                 let Some(holder) = self.named(&name[..length]) else { continue };
                 let found = self.of_holder(holder, &name[length..]);
                 qjs::JS_FreeValue(self.context, holder);
-                if let Some((value, kind)) = found {
-                    return Some((value, kind, length));
+                if let Some((value, is_method)) = found {
+                    return Some((value, Place { holder: length, is_method }));
                 }
             }
         }
@@ -164,19 +172,20 @@ impl Scope {
         }
     }
 
-    unsafe fn of_holder(&self, holder: JSValue, part: &str) -> Option<(JSValue, Kind)> {
+    /// The value, and whether it is a method.
+    unsafe fn of_holder(&self, holder: JSValue, part: &str) -> Option<(JSValue, bool)> {
         // SAFETY: as for the caller.
         unsafe {
             if let Some(part) = part.strip_prefix("Prototype").filter(|part| !part.is_empty()) {
                 let prototype = values::property(self.context, holder, c"prototype")?;
                 let found = self.of_prototype(prototype, part);
                 qjs::JS_FreeValue(self.context, prototype);
-                return found.map(|method| (method, Kind::Method));
+                return found.map(|method| (method, true));
             }
             let key = self.key(holder, part);
             let value = self.get(holder, key);
             qjs::JS_FreeAtom(self.context, key);
-            value.map(|value| (value, Kind::Value))
+            value.map(|value| (value, false))
         }
     }
 

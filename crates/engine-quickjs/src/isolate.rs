@@ -11,9 +11,11 @@ use tandem_contract::{Error, HostValue, Program, Result};
 use tandem_isolate_pool::{Driver, Isolate};
 
 use crate::bindings::{self, Bindings};
+use crate::callable::Callables;
 use crate::engine::Shared;
 use crate::intrinsics::Intrinsics;
 use crate::json_write::Plain;
+use crate::lazy::LazyGlobals;
 use crate::memory::{CountingAllocator, Usage};
 use crate::modules::{NameResolver, ProgramLoader};
 use crate::stack;
@@ -54,6 +56,8 @@ impl QuickJsIsolate {
             .set_interrupt_handler(Some(Box::new(move || interrupt.is_raised() || watched.is_exhausted())));
         runtime.set_loader(NameResolver, ProgramLoader);
         let context = Context::full(&runtime).map_err(Error::internal)?;
+        // SAFETY: the runtime has just been made on this thread.
+        let callables = unsafe { Callables::register(qjs::JS_GetRuntime(context.as_raw().as_ptr()))? };
         let bindings = Box::new(Bindings {
             born: Instant::now(),
             driver,
@@ -64,7 +68,9 @@ impl QuickJsIsolate {
             loaded: RefCell::default(),
             rejections: RefCell::default(),
             namespace_of: RefCell::new(qjs::JS_UNDEFINED),
+            callables,
             intrinsics: Intrinsics::default(),
+            lazy: LazyGlobals::default(),
             // SAFETY: the context has just been made on this thread.
             plain: unsafe { Plain::of(context.as_raw().as_ptr()) },
             scratch: RefCell::default(),
@@ -81,6 +87,7 @@ impl QuickJsIsolate {
             unhandled: undefined,
         };
         isolate.boot()?;
+        isolate.bindings.usage.set_preparing(false);
         Ok(isolate)
     }
 
@@ -270,6 +277,7 @@ impl Drop for QuickJsIsolate {
             }
             qjs::JS_FreeValue(context, self.bindings.namespace_of.replace(qjs::JS_UNDEFINED));
             self.bindings.intrinsics.free(context);
+            self.bindings.lazy.free(context);
             self.bindings.plain.free(context);
             for (_, promise, reason) in self.bindings.rejections.take() {
                 qjs::JS_FreeValue(context, promise);

@@ -7,6 +7,8 @@
 
 use rquickjs::qjs::{self, JSValue};
 
+use tandem_cloud::json_text::plain_length;
+
 use crate::values::{self, Context};
 
 /// What values without a JSON text come to.
@@ -350,30 +352,6 @@ fn quote_into(out: &mut Vec<u8>, text: &[u8]) {
         rest = &rest[plain + 1..];
     }
     out.push(b'"');
-}
-
-/// How many bytes stand for themselves before the first that does not.
-fn plain_length(text: &[u8]) -> usize {
-    let (words, tail) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let escaped = bytes_to_escape(u64::from_le_bytes(*word));
-        if escaped != 0 {
-            return index * 8 + escaped.trailing_zeros() as usize / 8;
-        }
-    }
-    let escaped = tail.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
-    words.len() * 8 + escaped.unwrap_or(tail.len())
-}
-
-/// The high bit of each byte that is a quote, a backslash or a control character. Bits above the
-/// lowest that is set may be wrong: a borrow passes them.
-fn bytes_to_escape(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
-    let below = |bound: u64, word: u64| word.wrapping_sub(ONES * bound) & !word;
-    let quote = below(1, word ^ (ONES * u64::from(b'"')));
-    let backslash = below(1, word ^ (ONES * u64::from(b'\\')));
-    (below(0x20, word) | quote | backslash) & HIGH
 }
 
 fn escape_into(out: &mut Vec<u8>, byte: u8) {

@@ -5,13 +5,16 @@
 //! from cached bytecode, counts memory and ends code that has to stop.
 
 mod bindings;
+mod blocks;
 mod bytecode;
+mod callable;
 mod code_cache;
 mod engine;
 mod intrinsics;
 mod isolate;
 mod json_read;
 mod json_write;
+mod lazy;
 mod memory;
 mod modules;
 mod scripts;

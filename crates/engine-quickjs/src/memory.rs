@@ -3,6 +3,8 @@ use std::rc::Rc;
 
 use rquickjs::allocator::Allocator;
 
+use crate::blocks;
+
 /// Requests up to here are small: the engine makes them while it raises an error, and ends the
 /// process if it cannot.
 const SMALL: usize = 64 * 1024;
@@ -20,11 +22,18 @@ pub(crate) struct Usage {
     limit: usize,
     refused: Cell<bool>,
     exhausted: Cell<bool>,
+    preparing: Cell<bool>,
 }
 
 impl Usage {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { used: Cell::new(0), limit, refused: Cell::new(false), exhausted: Cell::new(false) }
+        Self {
+            used: Cell::new(0),
+            limit,
+            refused: Cell::new(false),
+            exhausted: Cell::new(false),
+            preparing: Cell::new(true),
+        }
     }
 
     pub(crate) const fn limit(&self) -> usize {
@@ -34,6 +43,11 @@ impl Usage {
     /// What is in use.
     pub(crate) fn bytes(&self) -> usize {
         self.used.get()
+    }
+
+    /// Tells whether the engine is starting or compiling, or runs what a function has it do.
+    pub(crate) fn set_preparing(&self, preparing: bool) {
+        self.preparing.set(preparing);
     }
 
     pub(crate) fn is_exhausted(&self) -> bool {
@@ -64,7 +78,7 @@ impl Usage {
     }
 }
 
-/// The C library's allocator with a count.
+/// Memory of the C library, or of [`blocks`] while the engine prepares something, with a count.
 pub(crate) struct CountingAllocator {
     usage: Rc<Usage>,
 }
@@ -74,34 +88,50 @@ impl CountingAllocator {
         Self { usage }
     }
 
+    fn block(&self, size: usize) -> Option<*mut u8> {
+        let block = if self.usage.preparing.get() { blocks::alloc(size) } else { None };
+        block.map(std::ptr::NonNull::as_ptr)
+    }
+
+    /// Memory that is not counted yet.
+    fn obtain(&self, size: usize) -> *mut u8 {
+        // SAFETY: any size is allowed.
+        self.block(size).unwrap_or_else(|| unsafe { libc::malloc(size) }.cast())
+    }
+
     fn counted(&self, pointer: *mut u8) -> *mut u8 {
         if !pointer.is_null() {
-            // SAFETY: the C library has just returned the pointer.
+            // SAFETY: it has just been allocated.
             self.usage.add(unsafe { Self::usable_size(pointer) });
         }
         pointer
     }
 }
 
-// SAFETY: memory comes from the C library, whose alignment suffices for every C object and whose
-// `malloc_usable_size` is what `usable_size` promises; refusals are null pointers.
+// SAFETY: what the C library and `blocks` return is at least as long as was asked for and aligned
+// for a pointer; `usable_size` knows both kinds; refusals are null pointers.
 unsafe impl Allocator for CountingAllocator {
     fn alloc(&mut self, size: usize) -> *mut u8 {
         if !self.usage.admits(size, 0) {
             return std::ptr::null_mut();
         }
-        // SAFETY: any size is allowed.
-        self.counted(unsafe { libc::malloc(size) }.cast())
+        self.counted(self.obtain(size))
     }
 
     fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        match count.checked_mul(size) {
-            // SAFETY: any size is allowed.
-            Some(total) if self.usage.admits(total, 0) => {
-                self.counted(unsafe { libc::calloc(count, size) }.cast())
+        let Some(total) = count.checked_mul(size).filter(|total| self.usage.admits(*total, 0)) else {
+            return std::ptr::null_mut();
+        };
+        let pointer = match self.block(total) {
+            Some(block) => {
+                // SAFETY: the block is at least that long.
+                unsafe { block.write_bytes(0, total) };
+                block
             }
-            _ => std::ptr::null_mut(),
-        }
+            // SAFETY: any size is allowed.
+            None => unsafe { libc::calloc(1, total) }.cast(),
+        };
+        self.counted(pointer)
     }
 
     unsafe fn dealloc(&mut self, pointer: *mut u8) {
@@ -111,28 +141,46 @@ unsafe impl Allocator for CountingAllocator {
         // SAFETY: the caller got the pointer from this allocator and gives it up.
         unsafe {
             self.usage.subtract(Self::usable_size(pointer));
-            libc::free(pointer.cast());
+            if !blocks::free(pointer) {
+                libc::free(pointer.cast());
+            }
         }
     }
 
     unsafe fn realloc(&mut self, pointer: *mut u8, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller got the pointer from this allocator, or it is null.
-        let old = if pointer.is_null() { 0 } else { unsafe { Self::usable_size(pointer) } };
-        if new_size > old && !self.usage.admits(new_size, old) {
-            return std::ptr::null_mut();
+        if pointer.is_null() {
+            return self.alloc(new_size);
         }
-        // SAFETY: as above; on success the old pointer is not used again.
-        let moved: *mut u8 = unsafe { libc::realloc(pointer.cast(), new_size) }.cast();
-        if !moved.is_null() {
-            self.usage.subtract(old);
-            self.counted(moved);
+        // SAFETY: the caller got the pointer from this allocator; on success it is not used again.
+        unsafe {
+            let old = Self::usable_size(pointer);
+            if new_size <= old && blocks::size_of(pointer).is_some() {
+                return pointer;
+            }
+            if new_size > old && !self.usage.admits(new_size, old) {
+                return std::ptr::null_mut();
+            }
+            let is_block = blocks::size_of(pointer).is_some();
+            if is_block || (self.usage.preparing.get() && blocks::has(new_size)) {
+                let moved = self.obtain(new_size);
+                if !moved.is_null() {
+                    moved.copy_from_nonoverlapping(pointer, old.min(new_size));
+                    self.dealloc(pointer);
+                }
+                return self.counted(moved);
+            }
+            let moved: *mut u8 = libc::realloc(pointer.cast(), new_size).cast();
+            if !moved.is_null() {
+                self.usage.subtract(old);
+                self.counted(moved);
+            }
+            moved
         }
-        moved
     }
 
     unsafe fn usable_size(pointer: *mut u8) -> usize {
         // SAFETY: the caller got the pointer from this allocator.
-        unsafe { usable_size(pointer) }
+        blocks::size_of(pointer).unwrap_or_else(|| unsafe { usable_size(pointer) })
     }
 }
 

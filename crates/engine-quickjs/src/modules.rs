@@ -169,10 +169,8 @@ impl Bindings {
         // SAFETY: by the contract above. Compiling a module already declares it to the context,
         // so what was compiled is used and not read back.
         let module = unsafe {
-            match self.code(context, name)? {
-                Found::Cached(code) => bytecode::read(context, &code.bytecode),
-                Found::Compiled(module) => module,
-            }
+            let Found { code, compiled } = self.code(context, name)?;
+            compiled.unwrap_or_else(|| bytecode::read(context, &code.bytecode))
         };
         // SAFETY: a value with the module tag points to a definition, which the context owns.
         unsafe {
@@ -195,27 +193,29 @@ impl Bindings {
         let module = program.module(name).ok_or_else(|| fail(tandem_cloud::module_not_found(name)))?;
         // The name is part of the bytecode: stacks show it.
         let key = format!("{name}\0{}", module.hash);
-        let (code, found) = match self.shared.code_cache.get(&key) {
-            Some(code) => (Arc::clone(&code), Found::Cached(code)),
+        let (code, compiled) = match self.shared.code_cache.get(&key) {
+            Some(code) => (code, None),
             None => {
+                self.usage.set_preparing(true);
                 // SAFETY: by the contract above.
-                let (code, compiled) = unsafe { compile(context, module) }?;
+                let compiled = unsafe { compile(context, module) };
+                self.usage.set_preparing(false);
+                let (code, compiled) = compiled?;
                 let code = Arc::new(code);
                 self.shared.code_cache.put(key, Arc::clone(&code));
-                (code, Found::Compiled(compiled))
+                (code, Some(compiled))
             }
         };
-        self.loaded.borrow_mut().push((name.to_owned(), code));
-        Ok(found)
+        self.loaded.borrow_mut().push((name.to_owned(), Arc::clone(&code)));
+        Ok(Found { code, compiled })
     }
 }
 
-/// Where a module's code came from.
-enum Found {
-    /// Bytecode that some isolate made before.
-    Cached(Arc<Code>),
-    /// The value that this context has just compiled.
-    Compiled(JSValue),
+/// A module's code.
+struct Found {
+    code: Arc<Code>,
+    /// What this context has just compiled, owned; `None` if some isolate made the bytecode before.
+    compiled: Option<JSValue>,
 }
 
 /// Compiles a module so that it keeps its invocation across awaits.
@@ -232,25 +232,30 @@ unsafe fn compile(context: Context, module: &tandem_contract::Module) -> Result<
         let wrapper = match module.format {
             ModuleFormat::Module => String::new(),
             ModuleFormat::CommonJs => {
-                // In a scope of its own: `arguments` of the inner function must not hold them.
-                let Names { save, restore, .. } = &names;
-                format!("(function ({save}, {restore}) {{return function (exports, require, module) {{")
+                // In a scope of their own: the function's `arguments` must not hold them. A block,
+                // since QuickJS would keep the whole text once more for a function around it.
+                let Names { save, restore, context } = &names;
+                format!(
+                    "{{const {{save: {save}, restore: {restore}}} = {context};\
+                     (function (exports, require, module) {{"
+                )
             }
         };
         let compiled = match module.format {
             ModuleFormat::Module => bytecode::compile_module(context, &instrumented.code, &file),
             ModuleFormat::CommonJs => {
-                let text = format!("{wrapper}{}\n}}}})", without_hashbang(&instrumented.code));
+                let text = format!("{wrapper}{}\n}})}}", without_hashbang(&instrumented.code));
                 bytecode::compile_script(context, &text, &file)
             }
         };
         if qjs::JS_IsException(compiled) {
             return Err(compiled);
         }
+        let holder = names.context;
         let bytecode = bytecode::write(context, compiled, Debug::Keep)
             .ok_or_else(|| values::throw(context, &Error::internal("the bytecode cannot be written")))?;
         let wrapper = u32::try_from(wrapper.len()).unwrap_or(0);
-        Ok((Code { bytecode, columns: instrumented.columns, wrapper }, compiled))
+        Ok((Code { bytecode, columns: instrumented.columns, wrapper, holder }, compiled))
     }
 }
 
@@ -279,8 +284,8 @@ unsafe fn load_by_name(context: Context, name: &str) -> JSValue {
     unsafe { qjs::JS_LoadModule(context, c"".as_ptr(), specifier.as_ptr()) }
 }
 
-/// `wrapper(name)`: a function of the two of `context.js` that awaits call, which gives the
-/// CommonJS module as a function of `exports`, `require` and `module`.
+/// `wrapper(name, context)`: the CommonJS module as a function of `exports`, `require` and `module`;
+/// `context` holds what awaits call.
 pub(crate) unsafe extern "C" fn wrapper(
     context: Context,
     _: JSValue,
@@ -289,12 +294,32 @@ pub(crate) unsafe extern "C" fn wrapper(
 ) -> JSValue {
     // SAFETY: QuickJS calls this with a live context and `count` values.
     unsafe {
-        let name = Arguments::new(context, count, values).text(0);
-        match of(context).code(context, &name) {
-            Ok(Found::Cached(code)) => bytecode::run(context, &code.bytecode),
-            Ok(Found::Compiled(script)) => qjs::JS_EvalFunction(context, script),
-            Err(exception) => exception,
+        let arguments = Arguments::new(context, count, values);
+        let Found { code, compiled } = match of(context).code(context, &arguments.text(0)) {
+            Ok(found) => found,
+            Err(exception) => return exception,
+        };
+        let script = compiled.unwrap_or_else(|| bytecode::read(context, &code.bytecode));
+        if qjs::JS_IsException(script) {
+            return script;
         }
+        // The text reads this before any of the module's own runs, and nothing finds it afterwards.
+        let global = qjs::JS_GetGlobalObject(context);
+        let holder = qjs::JS_NewAtomLen(context, code.holder.as_ptr().cast(), code.holder.len() as _);
+        let value = qjs::JS_DupValue(context, arguments.get(1));
+        let flags = (qjs::JS_PROP_CONFIGURABLE | qjs::JS_PROP_THROW) as i32;
+        let defined = qjs::JS_DefinePropertyValue(context, global, holder, value, flags);
+        let result = if defined < 0 {
+            qjs::JS_FreeValue(context, script);
+            qjs::JS_EXCEPTION
+        } else {
+            let result = qjs::JS_EvalFunction(context, script);
+            qjs::JS_DeleteProperty(context, global, holder, 0);
+            result
+        };
+        qjs::JS_FreeAtom(context, holder);
+        qjs::JS_FreeValue(context, global);
+        result
     }
 }
 

@@ -5,7 +5,7 @@
 #[cfg(target_os = "linux")]
 pub(crate) fn give_back() {
     /// Kept below this frame, for the calls that it makes.
-    const KEPT: usize = 2 * 1024;
+    const KEPT: usize = 512;
     let here = 0_u8;
     let here = std::ptr::from_ref(&here) as usize;
     let Some(lowest) = lowest_address() else { return };

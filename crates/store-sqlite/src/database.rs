@@ -201,6 +201,8 @@ pub(crate) fn connect_options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("journal_size_limit", LOG_BYTES)
+        // In KiB: the inner pages of indexes. The system keeps the others once for all connections.
+        .pragma("cache_size", "-512")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(128)
 }

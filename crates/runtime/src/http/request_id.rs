@@ -20,15 +20,15 @@ pub(super) struct RequestIds {
     entropy: Arc<dyn Entropy>,
 }
 
+/// Randomness to come. On the heap, since every thread of the process has room for one, and most
+/// are isolates' threads, which make no ids.
 struct Pool {
-    bytes: [u8; PER_ID * IDS_PER_FILL],
+    bytes: Vec<u8>,
     used: usize,
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = const {
-        RefCell::new(Pool { bytes: [0; PER_ID * IDS_PER_FILL], used: PER_ID * IDS_PER_FILL })
-    };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: Vec::new(), used: 0 }) };
 }
 
 impl RequestIds {
@@ -56,6 +56,7 @@ impl RequestIds {
     fn random(&self) -> [u8; PER_ID] {
         POOL.with_borrow_mut(|pool| {
             if pool.used + PER_ID > pool.bytes.len() {
+                pool.bytes.resize(PER_ID * IDS_PER_FILL, 0);
                 if let Err(error) = self.entropy.fill(&mut pool.bytes) {
                     // An id names a request and guards nothing: the old bytes will do.
                     tracing::error!(%error, "no fresh randomness for request ids");
