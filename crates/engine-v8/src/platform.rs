@@ -8,10 +8,10 @@ const WORKERS: u32 = 1;
 /// What V8 is told before it starts.
 ///
 /// - `--single-threaded-gc`: an isolate collects on its own thread, whose processor time its
-///   limits count.
+///   limits count. It does not cover the collections of young objects: `--no-parallel-scavenge`.
 /// - `--no-turboshaft-loop-unrolling`: a hot loop that the optimizer unrolls looks for interrupts no
 ///   more, so that nothing ends it.
-const FLAGS: &str = "--single-threaded-gc --no-turboshaft-loop-unrolling";
+const FLAGS: &str = "--single-threaded-gc --no-parallel-scavenge --no-turboshaft-loop-unrolling";
 
 static PLATFORM: OnceLock<v8::SharedRef<v8::Platform>> = OnceLock::new();
 

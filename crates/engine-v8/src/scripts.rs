@@ -56,12 +56,18 @@ pub(crate) fn compile<'s>(
     for parameter in ["exports", "require", "module", "host"] {
         parameters.push(values::string(scope, parameter).ok_or_else(no_memory)?);
     }
+    // A snapshot holds what was compiled; the rest each isolate would compile anew.
+    let options = if tandem_cloud::FREQUENT.contains(&script.name) {
+        v8::script_compiler::CompileOptions::EagerCompile
+    } else {
+        v8::script_compiler::CompileOptions::NoCompileOptions
+    };
     let compiled = v8::script_compiler::compile_function(
         scope,
         &mut source,
         &parameters,
         &[],
-        v8::script_compiler::CompileOptions::NoCompileOptions,
+        options,
         v8::script_compiler::NoCacheReason::NoReason,
     );
     compiled.ok_or_else(|| Error::internal(values::caught_text(scope)))

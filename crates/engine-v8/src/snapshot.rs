@@ -89,6 +89,14 @@ fn boot<'s>(scope: &mut v8::PinScope<'s, '_>, ops: &[&str]) -> Result<Vec<v8::Lo
     }
     let exports = bindings::property(scope, module, "exports").ok_or_else(no_memory)?;
     let exports: v8::Local<v8::Object> = exports.try_into().map_err(Error::internal)?;
+    let require = bindings::property(scope, exports, "require").ok_or_else(no_memory)?;
+    let require: v8::Local<v8::Function> = require.try_into().map_err(Error::internal)?;
+    for name in tandem_cloud::FREQUENT {
+        let name = values::string(scope, name).ok_or_else(no_memory)?;
+        if require.call(scope, undefined, &[name.into()]).is_none() {
+            return Err(Error::internal(values::caught_text(scope)));
+        }
+    }
     let entry = ENTRY.iter().map(|name| {
         let function = bindings::property(scope, exports, name).ok_or_else(no_memory)?;
         function.try_into().map_err(Error::internal)
