@@ -134,7 +134,8 @@ impl V8Isolate {
             if !settle_interrupt(scope, bindings) || !report_rejections(scope, &self.entry, bindings) {
                 return;
             }
-            if !bindings.uncached.borrow().is_empty() {
+            // Not at the very first event: whoever called for it waits.
+            if self.events > 0 && !bindings.uncached.borrow().is_empty() {
                 modules::cache(scope, bindings);
             }
         }

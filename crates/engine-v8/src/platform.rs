@@ -30,10 +30,12 @@ pub(crate) enum Threads {
 pub(crate) fn start(threads: Threads) {
     PLATFORM.get_or_init(|| {
         v8::V8::set_flags_from_string(FLAGS);
-        let platform = match threads {
+        // A collection asks a worker to help and then does the work itself, unless the worker is
+        // quicker, and that would only move it.
+        let platform = tandem_isolate_pool::start_in_batches(|| match threads {
             Threads::One => v8::new_default_platform(WORKERS, false),
             Threads::Several => v8::new_unprotected_default_platform(WORKERS, false),
-        };
+        });
         let platform = platform.make_shared();
         v8::V8::initialize_platform(platform.clone());
         v8::V8::initialize();

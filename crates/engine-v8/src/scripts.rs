@@ -17,8 +17,24 @@ pub(crate) fn texts() -> &'static [ScriptText] {
     TEXTS.get_or_init(|| tandem_cloud::scripts().iter().map(text_of).collect::<Vec<_>>().leak())
 }
 
+/// What each script is a function of.
+const PARAMETERS: [&str; 4] = ["exports", "require", "module", "host"];
+
+/// A snapshot holds the code of these, and the text of the others: each isolate reads all of the
+/// snapshot.
+fn is_frequent(name: &str) -> bool {
+    tandem_cloud::FREQUENT.contains(&name)
+}
+
 fn text_of(script: &tandem_cloud::Script) -> ScriptText {
-    let text: &'static str = ascii(&format!("\"use strict\";\n{}", script.source)).leak();
+    let text = ascii(script.source);
+    let text = if is_frequent(script.name) {
+        format!("\"use strict\";\n{text}")
+    } else {
+        // Not in parentheses: V8 would compile it at once.
+        format!("[function ({}) {{\"use strict\";\n{text}\n}}][0]", PARAMETERS.join(", "))
+    };
+    let text: &'static str = text.leak();
     ScriptText { name: script.name, text: v8::String::create_external_onebyte_const(text.as_bytes()) }
 }
 
@@ -51,23 +67,22 @@ pub(crate) fn compile<'s>(
     let text = v8::String::new_from_onebyte_const(scope, &script.text).ok_or_else(no_memory)?;
     let name = values::string(scope, &format!("tandem:{}", script.name)).ok_or_else(no_memory)?;
     let origin = values::origin(scope, name, false);
+    if !is_frequent(script.name) {
+        let factory = v8::Script::compile(scope, text, Some(&origin)).and_then(|script| script.run(scope));
+        let factory = factory.and_then(|factory| factory.try_cast::<v8::Function>().ok());
+        return factory.ok_or_else(|| Error::internal(values::caught_text(scope)));
+    }
     let mut source = v8::script_compiler::Source::new(text, Some(&origin));
     let mut parameters = Vec::new();
-    for parameter in ["exports", "require", "module", "host"] {
+    for parameter in PARAMETERS {
         parameters.push(values::string(scope, parameter).ok_or_else(no_memory)?);
     }
-    // A snapshot holds what was compiled; the rest each isolate would compile anew.
-    let options = if tandem_cloud::FREQUENT.contains(&script.name) {
-        v8::script_compiler::CompileOptions::EagerCompile
-    } else {
-        v8::script_compiler::CompileOptions::NoCompileOptions
-    };
     let compiled = v8::script_compiler::compile_function(
         scope,
         &mut source,
         &parameters,
         &[],
-        options,
+        v8::script_compiler::CompileOptions::EagerCompile,
         v8::script_compiler::NoCacheReason::NoReason,
     );
     compiled.ok_or_else(|| Error::internal(values::caught_text(scope)))

@@ -35,3 +35,4 @@ pub use driver::Driver;
 pub use handle::InterruptFlag;
 pub use isolate::{Isolate, IsolateFactory, LOCAL_OPS};
 pub use pool::IsolatePool;
+pub use scheduling::start_in_batches;

@@ -4,21 +4,34 @@
 /// the thread that woke it: that one has more requests to pass on, and what it passes on meanwhile
 /// is run in one go. Where a processor is free the thread starts at once, as ever. Halves the
 /// processor time of small calls where both threads share a processor (`hello` of `bench/`).
-#[cfg(target_os = "linux")]
 pub(crate) fn run_in_batches() {
+    #[cfg(target_os = "linux")]
+    set(libc::SCHED_BATCH);
+}
+
+/// Calls `start`, whose new threads are scheduled as those of isolates: for an engine's own threads,
+/// which must not take the processor from the isolate that wakes them.
+pub fn start_in_batches<T>(start: impl FnOnce() -> T) -> T {
+    run_in_batches();
+    let started = start();
+    #[cfg(target_os = "linux")]
+    set(libc::SCHED_OTHER);
+    started
+}
+
+/// Threads started by the calling thread inherit it.
+#[cfg(target_os = "linux")]
+fn set(policy: libc::c_int) {
     #[expect(unsafe_code, reason = "no crate here wraps the call")]
     // SAFETY: the call reads one structure, which is plain data. Zero means the calling thread.
     let failed = unsafe {
         let parameters: libc::sched_param = std::mem::zeroed();
-        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) != 0
+        libc::sched_setscheduler(0, policy, &raw const parameters) != 0
     };
     if failed {
-        tracing::debug!(error = %std::io::Error::last_os_error(), "an isolate is scheduled as any thread");
+        tracing::debug!(error = %std::io::Error::last_os_error(), "a thread is scheduled as any other");
     }
 }
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) const fn run_in_batches() {}
 
 /// Puts a thread behind every other: it may go on for a while and nobody waits for it.
 pub(crate) fn give_way(thread: rustix::thread::Pid) {
