@@ -251,12 +251,11 @@ impl Upload<'_> {
     }
 
     /// Copies a part of another object, if that still has the entity tag.
-    pub(crate) async fn copy(&mut self, source: &mut String, range: &str, etag: &str) -> Result<()> {
+    pub(crate) async fn copy(&mut self, source: &mut str, range: &str, etag: &str) -> Result<()> {
         let number = self.number()?;
         let Place { client, bucket, name, id } = &self.place;
         let request = client.upload_part_copy().bucket(bucket).key(name).upload_id(id).part_number(number);
-        let request =
-            request.copy_source(source.as_str()).copy_source_range(range).copy_source_if_match(etag);
+        let request = request.copy_source(&*source).copy_source_range(range).copy_source_if_match(etag);
         let copied = request.send().await.map_err(|error| self.target.error(&error.into()))?;
         let result =
             copied.copy_part_result.ok_or_else(|| Error::internal("s3: a copied part without a result"))?;

@@ -69,6 +69,30 @@ pub async fn listing_tells_size_and_etag(store: Store) {
     assert!(listed.metadata.is_empty());
 }
 
+pub async fn listings_that_were_left_are_not_gone_on_with(store: Store) {
+    let mut names: Vec<String> = (10..60).map(|number| format!("k{number}")).collect();
+    for name in &names {
+        put(&store, name, name).await;
+    }
+    for limit in [1, 4, 5, 10] {
+        let listing = BlobListing { limit: Some(limit), ..BlobListing::default() };
+        store.list(&bucket(), listing.clone()).await.unwrap();
+        for after in ["k29", "k39", "k40"] {
+            let name = format!("{after}-{limit}");
+            put(&store, &name, "new").await;
+            names.push(name);
+        }
+        names.sort_unstable();
+        assert_eq!(keys(&pages(&store, listing).await), names, "{limit}");
+    }
+}
+
+pub async fn pages_of_a_folder_begin_with_its_own_key(store: Store) {
+    let keys_put = fill(&store, &["a/", "a/b", "a/c", "a0"]).await;
+    let listing = BlobListing { prefix: "a/".to_owned(), limit: Some(1), ..BlobListing::default() };
+    assert_eq!(keys(&pages(&store, listing).await), keys_put[..3]);
+}
+
 pub async fn prefixes_are_characters(store: Store) {
     fill(
         &store,

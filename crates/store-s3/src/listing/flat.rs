@@ -1,4 +1,8 @@
 //! Keys in the server's order, which must be that of bytes.
+//!
+//! Gateways of MinIO's design keep the walk of a listing that was cut short, by the name where it
+//! stopped, and go on with it when any later listing begins there: what has changed meanwhile is not
+//! seen. So on MinIO no two requests begin at the same name.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -39,22 +43,27 @@ pub(super) struct Answer {
 /// Lists; a bucket that does not exist is empty.
 pub(super) async fn ask(store: &S3Blobs, bucket: &Bucket, query: Query<'_>) -> Result<Answer> {
     let limit = i32::try_from(query.limit.clamp(1, REQUEST)).map_err(Error::internal)?;
+    let nothing = || Answer { objects: Vec::new(), prefixes: Vec::new(), token: None };
+    // MinIO refuses a start without the prefix. Before it, it changes nothing; after it, nothing is left.
+    let start_after = match query.start_after {
+        Some(start) if start.starts_with(query.prefix) => Some(start.to_owned()),
+        Some(start) if start > query.prefix => return Ok(nothing()),
+        _ => None,
+    };
     let request = store
         .client
         .list_objects_v2()
         .bucket(bucket.as_str())
         .prefix(query.prefix)
         .set_delimiter(query.fold.then(|| "/".to_owned()))
-        .set_start_after(query.start_after.filter(|_| query.token.is_none()).map(str::to_owned))
+        .set_start_after(start_after.filter(|_| query.token.is_none()))
         .set_continuation_token(query.token)
         // XML cannot hold every character.
         .encoding_type(EncodingType::Url)
         .max_keys(limit);
     match request.send().await.map_err(Failure::from) {
         Ok(answer) => read(answer),
-        Err(failure) if failure.is_no_bucket() => {
-            Ok(Answer { objects: Vec::new(), prefixes: Vec::new(), token: None })
-        }
+        Err(failure) if failure.is_no_bucket() => Ok(nothing()),
         Err(failure) => Err(failure.error(store.site(bucket, query.prefix))),
     }
 }
@@ -101,7 +110,8 @@ pub(super) struct Flat<'a> {
     /// Entries still asked for.
     wanted: usize,
     token: Option<String>,
-    begun: bool,
+    /// Nothing is left to ask for.
+    ended: bool,
     entries: VecDeque<Entry>,
     last: Option<String>,
 }
@@ -147,7 +157,7 @@ impl<'a> Flat<'a> {
             // One more tells whether there is more.
             wanted: limit + 1,
             token: None,
-            begun: false,
+            ended: false,
             entries: VecDeque::new(),
             last: None,
         }
@@ -155,15 +165,20 @@ impl<'a> Flat<'a> {
 
     /// Asks for more.
     pub(super) async fn fill(&mut self) -> Result<()> {
+        let walks_are_kept = self.store.portable && self.store.server.is_minio();
+        let start_after = match &self.start_after {
+            Some(name) if walks_are_kept => Some(format!("{name}{}", self.once()?)),
+            name => name.clone(),
+        };
         let query = Query {
             prefix: &self.prefix,
             fold: self.fold,
-            start_after: self.start_after.as_deref(),
+            start_after: start_after.as_deref(),
             token: self.token.take(),
             limit: self.wanted.max(FEWEST),
         };
         let answer = ask(self.store, self.bucket, query).await?;
-        self.begun = true;
+        self.ended = answer.token.is_none();
         self.token = answer.token;
         if self.store.lists_by_folder() && !self.aside {
             // What was answered is not used.
@@ -176,10 +191,25 @@ impl<'a> Flat<'a> {
             names.push(Entry { key: meta.key.clone(), meta: Some(meta) });
         }
         names.sort_by(|one, two| one.key.cmp(&two.key));
+        if let Some(last) = names.last().filter(|_| walks_are_kept && self.token.is_some()) {
+            self.start_after = Some(match last.meta {
+                Some(_) => last.key.clone(),
+                None => format!("{}{LAST}", last.key),
+            });
+            self.token = None;
+        }
         for entry in names {
             self.entries.extend(self.keep(entry));
         }
         Ok(())
+    }
+
+    /// What no name that is stored goes on with, and another each time: names have no control
+    /// characters, so nothing lies between one and the same with this after it.
+    fn once(&self) -> Result<String> {
+        let mut random = [0; 8];
+        self.store.entropy.fill(&mut random)?;
+        Ok(format!("\u{1}{:016x}", u64::from_be_bytes(random)))
     }
 
     fn keep(&self, entry: Entry) -> Option<Entry> {
@@ -209,7 +239,7 @@ impl<'a> Flat<'a> {
 #[async_trait]
 impl Entries for Flat<'_> {
     async fn next(&mut self) -> Result<Option<Entry>> {
-        while self.entries.is_empty() && (!self.begun || self.token.is_some()) {
+        while self.entries.is_empty() && !self.ended {
             self.fill().await?;
         }
         self.wanted = self.wanted.saturating_sub(1);
