@@ -1,5 +1,7 @@
 //! Every case in `cases/` on every combination, as one test each: `quickjs/sqlite/local/…`.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -76,7 +78,8 @@ fn trials(combination: &'static Combination, cases: &[NamedCase], arguments: &Ar
         let (alone, together): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| case.case.alone);
         let state = Mutex::new(State { server: None, cases_to_come: together.len() });
         let shared = Arc::new(Shared { combination, settings: settings.clone(), data: data.clone(), state });
-        for case in together.into_iter().cloned() {
+        for case in together {
+            let case = case.clone();
             let shared = Arc::clone(&shared);
             trials.push(Trial::test(name(combination, &case), move || Ok(shared.run(&case)?)));
         }

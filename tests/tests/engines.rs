@@ -3,6 +3,8 @@
 //! `TANDEM_TEST_PROGRAMS` says how many (200 where it is not set), `TANDEM_TEST_SEED` which is the
 //! first.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use tandem_tests::backend::{Backends, Place};

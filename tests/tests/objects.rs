@@ -1,5 +1,7 @@
 //! Large objects through functions: a gibibyte never is in memory as a whole.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_tests::case::{PublishOptions, Step};

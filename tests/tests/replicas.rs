@@ -1,5 +1,7 @@
 //! Several servers on one function store: each serves what any of them published.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -50,9 +50,12 @@ const WALL: Duration = Duration::from_millis(1000);
 /// How far past its limit an answer may come.
 const LATE: Duration = Duration::from_millis(250);
 
+/// Runs one part.
+type Run = fn(&ChaosArgs) -> Result<Tally, String>;
+
 pub(crate) fn run(args: &ChaosArgs) -> Result<(), String> {
     let mut failed = Vec::new();
-    let parts: [(Part, &str, fn(&ChaosArgs) -> Result<Tally, String>); 6] = [
+    let parts: [(Part, &str, Run); 6] = [
         (Part::Runaways, "runaways", runaways),
         (Part::Overload, "overload", overload),
         (Part::Fairness, "fairness", fairness),

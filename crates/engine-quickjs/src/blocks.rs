@@ -203,6 +203,8 @@ impl Chunk {
 
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
     use super::*;
 
     /// A small generator, so that the test needs no crate.

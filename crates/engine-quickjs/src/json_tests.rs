@@ -1,5 +1,10 @@
 //! Reading and writing JSON here against the engine's own.
 
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every block here uses a context that `with_context` has just made, on its thread"
+)]
+
 use rquickjs::qjs::{self, JSValue};
 use rquickjs::{Context, Runtime};
 

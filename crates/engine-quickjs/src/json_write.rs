@@ -272,7 +272,7 @@ impl Writer<'_> {
         // SAFETY: as for `key`.
         unsafe {
             let pointer = qjs::JS_ToCStringLen(self.context, &raw mut length, value);
-            self.quote(pointer, length as usize)
+            self.quote(pointer, length)
         }
     }
 

@@ -114,7 +114,7 @@ unsafe fn write_item(
             values::drop_exception(context);
             return Err(NotPlain);
         }
-        let text = std::slice::from_raw_parts(pointer.cast::<u8>(), length as usize);
+        let text = std::slice::from_raw_parts(pointer.cast::<u8>(), length);
         let refused = directives && text.contains(&b'%');
         if !refused {
             line.extend_from_slice(text);

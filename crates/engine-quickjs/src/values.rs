@@ -24,7 +24,7 @@ pub(crate) unsafe fn text(context: Context, value: qjs::JSValue) -> Option<Strin
         if pointer.is_null() {
             return None;
         }
-        let bytes = std::slice::from_raw_parts(pointer.cast::<u8>(), length as usize);
+        let bytes = std::slice::from_raw_parts(pointer.cast::<u8>(), length);
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),
             Err(_) => replace_surrogates(bytes),

@@ -52,12 +52,14 @@ impl Registry {
 /// Opens a store of the port `P` from settings that were checked.
 pub type OpenStore<P> = fn(serde_json::Value, OpenContext) -> BoxFuture<'static, Result<Arc<P>>>;
 
+/// Opens an engine from settings that were checked.
+type OpenJsEngine = fn(serde_json::Value, EngineLimits, Arc<dyn Host>) -> Result<Arc<dyn JsEngine>>;
+
 /// How an engine starts.
 #[derive(Clone, Copy)]
 pub struct OpenEngine {
     prepare_process: fn(),
-    /// Opens it from settings that were checked.
-    open: fn(serde_json::Value, EngineLimits, Arc<dyn Host>) -> Result<Arc<dyn JsEngine>>,
+    open: OpenJsEngine,
 }
 
 /// The backends of one port.

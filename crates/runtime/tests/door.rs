@@ -1,5 +1,7 @@
 //! What stands between a client and the pipeline, on raw sockets: framing, patience, tokens, CORS.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;

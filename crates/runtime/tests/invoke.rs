@@ -5,7 +5,6 @@
 mod common;
 
 use common::{TOKEN, TestServer, error, header, limits, lines, raw};
-use tandem_runtime::pipeline::PipelineLimits;
 
 #[tokio::test]
 async fn a_value_with_its_headers() {

@@ -1,6 +1,8 @@
 //! Secrets are planted wherever the schema says that a setting is one, and looked for in everything
 //! that the binary prints and answers.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

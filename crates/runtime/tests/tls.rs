@@ -1,5 +1,7 @@
 //! HTTPS: the server's own, with a certificate that is replaced, and that of hosts that functions fetch from.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -62,7 +62,9 @@ impl MongoConfig {
 
     fn check(&self) -> Result<()> {
         if self.url.is_empty() {
-            return Err(refuse("mongo.url is not set: write \"mongodb://user:password@host:27017\", or set MONGO_URL"));
+            return Err(refuse(
+                "mongo.url is not set: write \"mongodb://user:password@host:27017\", or set MONGO_URL",
+            ));
         }
         if let Some(rule) = self.database.as_deref().and_then(broken_database_rule) {
             return Err(refuse(&format!("mongo.database {rule}")));

@@ -51,9 +51,10 @@ fn without_engine_words(line: &str) -> String {
     {
         return without_engine_words(&format!("{before}[Threw]{after}"));
     }
-    let first = match line.split_once('\n') {
-        Some((first, stack)) if stack.trim_start().starts_with("at ") => first,
-        Some(_) => return line.to_owned(),
+    // The words may have lines of their own.
+    let first = match line.find("\n    at ") {
+        Some(stack) => &line[..stack],
+        None if line.contains('\n') => return line.to_owned(),
         None => line,
     };
     match first.split_once(": ") {
@@ -81,6 +82,8 @@ mod tests {
         assert_eq!(without_engine_words(of_engine), "[ERROR] TypeError");
         let chosen = "[ERROR] TypeError: u2\n    at default (f.js:1:1)";
         assert_eq!(without_engine_words(chosen), "[ERROR] TypeError: u2");
+        let of_two_lines = "[ERROR] SyntaxError: Cannot convert a\nb to a BigInt\n    at default (f.js:1:1)";
+        assert_eq!(without_engine_words(of_two_lines), "[ERROR] SyntaxError");
         assert_eq!(without_engine_words("two\nlines"), "two\nlines");
         assert_eq!(without_engine_words("[ERROR] TypeError: of an engine"), "[ERROR] TypeError");
         assert_eq!(without_engine_words("1 [Threw: no #p] 2"), "1 [Threw] 2");

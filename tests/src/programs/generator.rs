@@ -2,7 +2,9 @@
 
 use fastrand::Rng;
 
-use super::grammar::{ANY, ENDS, STATEMENTS, TYPES, Type};
+use super::grammar::{ANY, PRIMITIVES, Type};
+use super::objects::OBJECTS;
+use super::statements::{ENDS, STATEMENTS};
 use super::{Program, requests};
 
 /// How deep expressions nest inside each other.
@@ -43,7 +45,7 @@ impl Generator {
 
     /// An expression without variables that throws nothing.
     fn guarded_constant(&mut self) -> String {
-        let leaves = TYPES[0].leaves;
+        let leaves = PRIMITIVES[0].leaves;
         leaves[self.rng.usize(..leaves.len())].to_owned()
     }
 
@@ -60,7 +62,7 @@ impl Generator {
             let (before, after) = rest.split_at(start);
             filled.push_str(before);
             let name = after[1..].split('}').next().unwrap_or_default();
-            if name == "any" || TYPES.iter().any(|kind| kind.name == name) {
+            if name == "any" || types().any(|kind| kind.name == name) {
                 filled.push_str(&self.expression(name, depth.saturating_sub(1)));
                 rest = &after[name.len() + 2..];
             } else {
@@ -79,7 +81,7 @@ impl Generator {
         if !known.is_empty() && self.rng.u8(..) < 80 {
             return self.variables[known[self.rng.usize(..known.len())]].0.clone();
         }
-        let Some(Type { leaves, branches, .. }) = TYPES.iter().find(|kind| kind.name == name) else {
+        let Some(Type { leaves, branches, .. }) = types().find(|kind| kind.name == name) else {
             return "undefined".to_owned();
         };
         let deep = depth > 0 && !branches.is_empty() && self.rng.u8(..) < 200;
@@ -87,6 +89,11 @@ impl Generator {
         let pattern = patterns[self.rng.usize(..patterns.len())];
         if deep { format!("({})", self.fill(pattern, depth)) } else { format!("({pattern})") }
     }
+}
+
+/// Every type that a variable may have. `any` is each of them.
+fn types() -> impl Iterator<Item = &'static Type> {
+    PRIMITIVES.iter().chain(OBJECTS)
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ mod compare;
 mod generator;
 mod grammar;
 mod minimize;
+mod objects;
 mod requests;
+mod statements;
 
 pub use compare::Seen;
 pub use generator::generate;

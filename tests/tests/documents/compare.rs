@@ -97,7 +97,7 @@ async fn answers(store: &dyn DocumentStore, group: &Group) -> Result<Vec<Answer>
         let answer = Answer::of(result, unordered);
         answers.push(match answer {
             // What a failed operation left of many is MongoDB's own matter: other stores undo it.
-            Answer::Value(value) if !fresh && !(failed && operation.is_of_many()) => {
+            Answer::Value(value) if !(fresh || failed && operation.is_of_many()) => {
                 let left = everything(store, COLLECTION).await?;
                 let left: Bson = left.into_iter().map(Bson::Document).collect();
                 match Answer::of(Ok(left), true) {

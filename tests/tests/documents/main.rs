@@ -58,7 +58,7 @@ fn run(groups: Vec<Group>) -> Option<Report> {
         let queue = Arc::new(Mutex::new(groups.into_iter().collect::<std::collections::VecDeque<_>>()));
         let mut workers = Vec::new();
         for _ in 0..WORKERS {
-            let Some(backends) = Backends::open().await else { return None };
+            let backends = Backends::open().await?;
             let queue = Arc::clone(&queue);
             workers.push(tokio::spawn(async move {
                 let mut report = Report::default();

@@ -55,6 +55,9 @@ pub(crate) struct Client {
     stream: Option<TcpStream>,
 }
 
+/// Status, headers and body.
+type Received = (u16, Vec<(String, String)>, Vec<u8>);
+
 impl Client {
     pub(crate) fn new(port: u16) -> Self {
         Self { address: SocketAddr::from(([127, 0, 0, 1], port)), stream: None }
@@ -106,7 +109,7 @@ impl Client {
         stream.write_all(request.as_bytes())
     }
 
-    fn receive(&mut self) -> std::io::Result<(u16, Vec<(String, String)>, Vec<u8>)> {
+    fn receive(&mut self) -> std::io::Result<Received> {
         let broken = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
         let stream = self.stream.as_mut().ok_or_else(|| broken("no connection"))?;
         let mut bytes = Vec::with_capacity(1024);

@@ -25,9 +25,9 @@ use stage::Stage;
 
 pub(crate) use accumulator::positive_count;
 pub use leading::Leading;
-pub use tally::Tally;
 pub(crate) use ranking::Extremes;
 pub(crate) use statistics::{Average, Deviation};
+pub use tally::Tally;
 
 /// Yields the documents of other collections, for `$lookup` and `$unionWith`.
 pub trait Lookup {

@@ -136,7 +136,7 @@ mod tests {
         failures.count(bad, start);
         assert!(failures.wait(bad, start).is_some_and(|wait| wait <= Duration::from_secs(2)));
         assert_eq!(failures.wait(good, start), None);
-        assert_eq!(failures.wait(address("::ffff:10.0.0.1"), start).is_some(), true);
+        assert!(failures.wait(address("::ffff:10.0.0.1"), start).is_some());
         let later = start + Duration::from_secs(3);
         assert_eq!(failures.wait(bad, later), None);
         failures.count(bad, later);

@@ -37,7 +37,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, nesting: Vec::new(), depth: 0 }
     }
 
-    fn is_valid(mut self) -> bool {
+    fn is_valid(&mut self) -> bool {
         self.whole().is_some()
     }
 
