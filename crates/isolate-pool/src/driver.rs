@@ -1,11 +1,12 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tandem_contract::{
     Error, ErrorKind, Host, HostArgs, HostValue, Invocation, Level, OpSpec, Reply, Result,
 };
@@ -27,9 +28,9 @@ pub struct Driver {
     host: Arc<dyn Host>,
     tokio: tokio::runtime::Handle,
     releases: Arc<dyn Releases>,
-    slots: RefCell<HashMap<u32, Slot>>,
+    slots: RefCell<FxHashMap<u32, Slot>>,
     timers: RefCell<BinaryHeap<Reverse<Timer>>>,
-    cancelled: RefCell<HashSet<(u32, u32)>>,
+    cancelled: RefCell<FxHashSet<(u32, u32)>>,
     next_call: Cell<u32>,
 }
 
@@ -155,12 +156,14 @@ impl Driver {
         let Some(removed) = self.remove(slot) else { return };
         let invocation = &removed.in_flight.invocation;
         invocation.finish();
-        let is_late = Instant::now() >= invocation.input.deadline;
-        removed.in_flight.answer(result.map_err(|error| match error.kind() {
+        let now = Instant::now();
+        let is_late = now >= invocation.input.deadline;
+        let result = result.map_err(|error| match error.kind() {
             ErrorKind::FunctionError if is_late => timeout_error(),
             _ => error,
-        }));
-        self.release();
+        });
+        removed.in_flight.answer(result, now);
+        self.release(now);
     }
 
     /// Answers `slot` with a head; the body follows through the operation `reply.write`.
@@ -171,7 +174,8 @@ impl Driver {
         entry.stream = Some(sender);
         let body =
             ReplyStream::new(receiver, Arc::clone(&entry.in_flight), Arc::clone(&self.handle), &self.tokio);
-        entry.in_flight.answer(Ok(Reply::Stream { status, headers, body: Box::pin(body) }));
+        let reply = Reply::Stream { status, headers, body: Box::pin(body) };
+        entry.in_flight.answer(Ok(reply), Instant::now());
     }
 
     /// Ends the body of `slot`, which is then over; with an error the client sees it cut off.
@@ -184,7 +188,7 @@ impl Driver {
                 let _ = stream.send(Err(Error::new(ErrorKind::FunctionError, message))).await;
             });
         }
-        self.release();
+        self.release(Instant::now());
     }
 
     /// Answers everything in flight with `error` and gives the isolate's thread up, which must not
@@ -204,7 +208,7 @@ impl Driver {
     pub(crate) fn drop_stopped(&self, slot: u32) -> bool {
         let removed = self.remove(slot).is_some();
         if removed {
-            self.release();
+            self.release(Instant::now());
         }
         removed
     }
@@ -260,10 +264,10 @@ impl Driver {
         removed
     }
 
-    fn release(&self) {
+    fn release(&self, now: Instant) {
         // Whoever condemned the thread has released everything it held.
         if !self.handle.is_condemned() {
-            self.handle.leave();
+            self.handle.leave(now);
             self.releases.released();
         }
     }

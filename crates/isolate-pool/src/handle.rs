@@ -1,9 +1,9 @@
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::in_flight::InFlight;
 use crate::mailbox::{Event, Mailbox};
@@ -81,7 +81,7 @@ pub(crate) struct Handle {
     /// Processor time of the thread, in nanoseconds, when it began its current event.
     busy_processor_time: AtomicU64,
     pub(crate) thread: OnceLock<rustix::thread::Pid>,
-    pub(crate) table: Mutex<HashMap<u32, Arc<InFlight>>>,
+    pub(crate) table: Mutex<FxHashMap<u32, Arc<InFlight>>>,
     /// When the watchdog first asked the running code to end, and for which slot.
     pub(crate) interrupted: Mutex<Option<(u32, Instant)>>,
     epoch: Instant,
@@ -100,14 +100,16 @@ impl Handle {
             busy_since: AtomicU64::new(0),
             busy_processor_time: AtomicU64::new(0),
             thread: OnceLock::new(),
-            table: Mutex::new(HashMap::new()),
+            table: Mutex::default(),
             interrupted: Mutex::new(None),
             epoch,
         }
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    /// Nanoseconds from `epoch` to `time`, never 0.
+    fn since_epoch(&self, time: Instant) -> u64 {
+        let elapsed = time.saturating_duration_since(self.epoch);
+        u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
     pub(crate) fn new_slot(&self) -> u32 {
@@ -135,8 +137,8 @@ impl Handle {
     }
 
     /// Gives the place back.
-    pub(crate) fn leave(&self) {
-        self.last_used.store(self.now(), Ordering::Relaxed);
+    pub(crate) fn leave(&self, now: Instant) {
+        self.last_used.store(self.since_epoch(now), Ordering::Relaxed);
         let before = self.load.fetch_sub(1, Ordering::AcqRel);
         if before == RETIRED | 1 {
             self.mailbox.push(Event::Wake);
@@ -172,10 +174,10 @@ impl Handle {
         self.last_used.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn begin_event(&self, processor_time: Duration) {
+    pub(crate) fn begin_event(&self, now: Instant, processor_time: Duration) {
         let used = u64::try_from(processor_time.as_nanos()).unwrap_or(u64::MAX);
         self.busy_processor_time.store(used, Ordering::Relaxed);
-        self.busy_since.store(self.now(), Ordering::Release);
+        self.busy_since.store(self.since_epoch(now), Ordering::Release);
     }
 
     pub(crate) fn end_event(&self) {
@@ -186,8 +188,10 @@ impl Handle {
     pub(crate) fn busy(&self) -> Option<(Duration, Duration)> {
         let since = self.busy_since.load(Ordering::Acquire);
         let used = self.busy_processor_time.load(Ordering::Relaxed);
-        (since != 0)
-            .then(|| (Duration::from_nanos(self.now().saturating_sub(since)), Duration::from_nanos(used)))
+        (since != 0).then(|| {
+            let busy_for = self.since_epoch(Instant::now()).saturating_sub(since);
+            (Duration::from_nanos(busy_for), Duration::from_nanos(used))
+        })
     }
 
     /// The invocation that the running code belongs to.

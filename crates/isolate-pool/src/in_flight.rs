@@ -55,10 +55,11 @@ impl InFlight {
     }
 
     /// Sends the answer, the first time only.
-    pub(crate) fn answer(&self, result: Result<Reply, Error>) {
+    pub(crate) fn answer(&self, result: Result<Reply, Error>, now: Instant) {
         let Some(reply) = self.reply.lock().take() else { return };
         let (logs, dropped_logs) = self.invocation.console.take();
-        let elapsed = self.started.get().map_or(Duration::ZERO, Instant::elapsed);
+        let elapsed =
+            self.started.get().map_or(Duration::ZERO, |started| now.saturating_duration_since(*started));
         // Whoever waited may have gone; the answer is theirs to lose.
         let _ = reply.send(Outcome { result, logs, dropped_logs, elapsed });
     }
@@ -67,7 +68,7 @@ impl InFlight {
     pub(crate) fn stop(&self, error: Error) {
         self.stopped.store(true, Ordering::Release);
         self.invocation.finish();
-        self.answer(Err(error));
+        self.answer(Err(error), Instant::now());
     }
 
     /// Whether it was stopped from outside: code that still runs for it must end.

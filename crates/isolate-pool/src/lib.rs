@@ -20,6 +20,7 @@ mod in_flight;
 mod isolate;
 mod life_cycle;
 mod mailbox;
+mod meter;
 mod placement;
 mod pool;
 mod processor_time;

@@ -71,8 +71,15 @@ impl Mailbox {
         std::mem::take(&mut state.events)
     }
 
+    /// Takes all events into `into`; `false` when there are none.
+    pub(crate) fn take(&self, into: &mut VecDeque<Event>) -> bool {
+        let mut state = self.state.lock();
+        std::mem::swap(&mut state.events, into);
+        !into.is_empty()
+    }
+
     /// Takes all events into `into`; waits for one until `deadline` if there is none.
-    pub(crate) fn take(&self, into: &mut VecDeque<Event>, deadline: Option<Instant>) {
+    pub(crate) fn wait(&self, into: &mut VecDeque<Event>, deadline: Option<Instant>) {
         let mut state = self.state.lock();
         while state.events.is_empty() {
             state.waiting = true;

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tandem_contract::{Program, Result};
 use tokio::sync::oneshot;
@@ -108,7 +109,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(handle) = self.0.take() {
-            handle.leave();
+            handle.leave(Instant::now());
         }
     }
 }

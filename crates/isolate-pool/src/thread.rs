@@ -9,6 +9,7 @@ use crate::driver::Driver;
 use crate::handle::Handle;
 use crate::isolate::{Isolate, IsolateFactory};
 use crate::mailbox::Event;
+use crate::meter::Meter;
 use crate::processor_time;
 use crate::scheduling;
 
@@ -33,8 +34,9 @@ pub(crate) enum End {
 pub(crate) fn run<F: IsolateFactory>(factory: &F, handle: &Arc<Handle>, driver: Rc<Driver>) -> Result<End> {
     handle.thread.get_or_init(processor_time::this_thread);
     scheduling::run_in_batches();
+    scheduling::wake_on_time();
     match factory.create(Rc::clone(&driver)) {
-        Ok(isolate) => Ok(Loop { isolate, handle, driver, interrupted: false }.run()),
+        Ok(isolate) => Ok(Loop { isolate, handle, driver, meter: Meter::start(), interrupted: false }.run()),
         Err(error) => {
             handle.retire();
             refuse_all(handle, &driver, &error);
@@ -46,7 +48,7 @@ pub(crate) fn run<F: IsolateFactory>(factory: &F, handle: &Arc<Handle>, driver: 
 fn refuse_all(handle: &Handle, driver: &Driver, error: &Error) {
     let mut events = VecDeque::new();
     while !handle.is_finished() {
-        handle.mailbox.take(&mut events, None);
+        handle.mailbox.wait(&mut events, None);
         for event in events.drain(..) {
             if let Event::Start(in_flight) = event {
                 let slot = in_flight.slot;
@@ -61,28 +63,33 @@ struct Loop<'a, I> {
     isolate: I,
     handle: &'a Arc<Handle>,
     driver: Rc<Driver>,
+    meter: Meter,
     interrupted: bool,
 }
 
 impl<I: Isolate> Loop<'_, I> {
     fn run(mut self) -> End {
         let mut events = VecDeque::new();
-        // Waiting uses no processor time to speak of: one reading an event suffices.
-        let mut clock = processor_time::of_this_thread();
+        let mut now = Instant::now();
         let mut rested = false;
         while !self.handle.is_finished() {
-            let timer = self.driver.next_timer();
-            let rest = (!rested).then(|| Instant::now() + REST_AFTER);
-            self.handle.mailbox.take(&mut events, timer.into_iter().chain(rest).min());
-            if !events.is_empty() {
-                rested = false;
-            } else if rest.is_some_and(|rest| rest <= Instant::now()) {
-                self.isolate.rest();
-                clock = processor_time::of_this_thread();
-                rested = true;
+            if !self.handle.mailbox.take(&mut events) {
+                self.settle();
+                let rest = (!rested).then(|| now + REST_AFTER);
+                let until = self.driver.next_timer().into_iter().chain(rest).min();
+                self.handle.mailbox.wait(&mut events, until);
+                now = Instant::now();
+                if !events.is_empty() {
+                    rested = false;
+                } else if rest.is_some_and(|rest| rest <= now) {
+                    self.isolate.rest();
+                    self.meter.skip();
+                    now = Instant::now();
+                    rested = true;
+                }
             }
             while let Some(event) = events.pop_front() {
-                clock = self.process(event, clock);
+                now = self.process(event, now);
                 if self.handle.is_condemned() {
                     return End::Condemned;
                 }
@@ -90,9 +97,9 @@ impl<I: Isolate> Loop<'_, I> {
                     return self.exhausted(events);
                 }
             }
-            while let Some((slot, call)) = self.driver.due_timer(Instant::now()) {
+            while let Some((slot, call)) = self.driver.due_timer(now) {
                 let result = Ok(HostValue::Undefined);
-                clock = self.process(Event::Settle { slot, call, result }, clock);
+                now = self.process(Event::Settle { slot, call, result }, now);
                 if self.isolate.is_exhausted() {
                     return self.exhausted(events);
                 }
@@ -107,8 +114,8 @@ impl<I: Isolate> Loop<'_, I> {
         }
     }
 
-    /// Runs one event; `clock` is the thread's processor time before it, what returns that after it.
-    fn process(&mut self, event: Event, clock: Duration) -> Duration {
+    /// Runs one event, which begins now; gives the time at its end.
+    fn process(&mut self, event: Event, began: Instant) -> Instant {
         let slot = match &event {
             Event::Load(_) | Event::Wake => 0,
             Event::Start(in_flight) => in_flight.slot,
@@ -120,20 +127,26 @@ impl<I: Isolate> Loop<'_, I> {
             _ => self.driver.in_flight(slot),
         };
         self.driver.set_running(slot);
-        self.handle.begin_event(clock);
+        self.handle.begin_event(began, self.meter.at_most());
         self.dispatch(event);
         self.handle.end_event();
         self.driver.set_running(0);
         self.settle_interrupt();
-        let after = processor_time::of_this_thread();
-        if let Some(in_flight) = charged {
-            in_flight.charge(after.saturating_sub(clock));
-            if in_flight.exceeds_processor_time(Duration::ZERO) && !in_flight.is_stopped() {
+        let ended = Instant::now();
+        if self.meter.add(charged, ended.saturating_duration_since(began)) {
+            self.settle();
+        }
+        ended
+    }
+
+    /// Charges invocations for what ran, and stops those that have used up their processor time.
+    fn settle(&mut self) {
+        for in_flight in self.meter.settle() {
+            if !in_flight.is_stopped() {
                 in_flight.stop_for_processor_time();
-                self.handle.mailbox.push(Event::Stop(slot));
+                self.handle.mailbox.push(Event::Stop(in_flight.slot));
             }
         }
-        after
     }
 
     fn dispatch(&mut self, event: Event) {
