@@ -19,12 +19,17 @@ function sync(id, text, bytes) {
   return host.sync(id, context.get().id, text, bytes);
 }
 
+/** Runs a synchronous operation of an invocation, whichever runs now. */
+function syncOf(invocation, id, text) {
+  return host.sync(id, invocation.id, text);
+}
+
 /** Starts an asynchronous operation; what it answers comes through the promise. */
 function async(id, text, bytes) {
   const invocation = context.get();
   return new Promise((resolve, reject) => {
     const call = host.async(id, invocation.id, text, bytes);
-    invocation.calls[call] = { __proto__: null, resolve, reject };
+    (invocation.calls ??= { __proto__: null })[call] = { resolve, reject };
   });
 }
 
@@ -32,7 +37,7 @@ function async(id, text, bytes) {
 function schedule(milliseconds, callback) {
   const invocation = context.get();
   const call = host.sleep(invocation.id, milliseconds);
-  invocation.calls[call] = { __proto__: null, resolve: callback, reject: callback };
+  (invocation.calls ??= { __proto__: null })[call] = { resolve: callback, reject: callback };
   return call;
 }
 
@@ -66,4 +71,4 @@ function ignoreRejection(promise) {
   PromisePrototypeThen(promise, undefined, () => {});
 }
 
-module.exports = { __proto__: null, op, sync, async, schedule, cancel, toError, hostCode, ignoreRejection };
+module.exports = { __proto__: null, op, sync, syncOf, async, schedule, cancel, toError, hostCode, ignoreRejection };

@@ -7,7 +7,7 @@ const {
 } = require("./primordials.js");
 const context = require("./context.js");
 const { sync, async, op, toError, ignoreRejection } = require("./call.js");
-const { createContext } = require("./invocation-context.js");
+const { createContext, createInvocation } = require("./invocation-context.js");
 const modules = require("./modules.js");
 
 /** What few invocations need: it loads with the first that fails. */
@@ -26,7 +26,7 @@ const running = { __proto__: null };
 
 /** Starts the invocation `id`; the engine runs the jobs that follow. */
 function start(id) {
-  const invocation = { __proto__: null, id, calls: { __proto__: null }, timers: undefined };
+  const invocation = createInvocation(id);
   running[id] = invocation;
   context.enter(invocation);
   run(invocation);
@@ -131,7 +131,7 @@ function fail(invocation, error) {
 /** Settles the call `call` of the invocation `id` with what the host answered. */
 function settle(id, call, ok, value, code) {
   const invocation = running[id];
-  const waiting = invocation?.calls[call];
+  const waiting = invocation?.calls?.[call];
   if (waiting === undefined) return;
   delete invocation.calls[call];
   context.enter(invocation);

@@ -1,51 +1,95 @@
-// `ctx`, the function's only argument.
+// `ctx`, the function's only argument. What costs something to make is made when it is first read.
+//
+// The accessors are the same for every `ctx`: an engine that gives objects of one shape one map would
+// need a new map for each accessor of its own, and keep what that can reach until the map goes.
 
-const { op, sync } = require("./call.js");
+const { ReflectDefineProperty } = require("./primordials.js");
+const { op, syncOf } = require("./call.js");
+const { get } = require("./context.js");
 
 const HEAD = op("request.head");
 const HEADERS = op("request.headers");
 
 const UNREAD = { __proto__: null };
 
-/** What few functions need. */
-let partial;
-
-function createContext() {
-  const head = sync(HEAD);
-  if (head.whole) return wholeContext(head);
-  partial ??= require("./partial-context.js");
-  return partial.partialContext(head);
+/**
+ * What is kept of the invocation in a slot. Every property is its own: what functions do to
+ * `Object.prototype` is never seen.
+ */
+function createInvocation(id) {
+  return { id, calls: undefined, timers: undefined, body: UNREAD, query: UNREAD, files: UNREAD, headers: UNREAD, cloud: UNREAD };
 }
 
-/** Most calls: a small body, which came with the head, no query and no file. */
-function wholeContext({ method, path, requestId, hasBody, body: sent, headers }) {
-  const body = hasBody ? sent : undefined;
-  // Another function calls: there are no headers.
-  if (headers !== null && require.isLoaded("cloud.js")) {
-    return { method, path, requestId, body, query: {}, headers, files: [], cloud: require("./cloud.js") };
+/**
+ * Keeps in a `ctx` whose it is, where functions do not see it. A `WeakMap` would do, but V8's
+ * collections of young objects keep all that it holds.
+ */
+class Owned extends function (context) {
+  return context;
+} {
+  #invocation;
+
+  constructor(context, invocation) {
+    super(context);
+    this.#invocation = invocation;
   }
-  headers ??= UNREAD;
-  let cloud = UNREAD;
+
+  /** Through a proxy, or what inherits from it, a `ctx` is that of the running invocation. */
+  static owner(object) {
+    return #invocation in object ? object.#invocation : get();
+  }
+}
+
+/** A property of `ctx` that `read` gives the value of. */
+function lazy(name, read) {
   return {
-    method,
-    path,
-    requestId,
-    body,
-    query: {},
-    get headers() {
-      return headers === UNREAD ? (headers = sync(HEADERS)) : headers;
+    __proto__: null,
+    get() {
+      const invocation = Owned.owner(this);
+      if (invocation[name] === UNREAD) invocation[name] = read(invocation);
+      return invocation[name];
     },
-    set headers(value) {
-      headers = value;
+    set(value) {
+      Owned.owner(this)[name] = value;
     },
-    files: [],
-    get cloud() {
-      return cloud === UNREAD ? (cloud = require("./cloud.js")) : cloud;
-    },
-    set cloud(value) {
-      cloud = value;
-    },
+    enumerable: true,
+    configurable: true,
   };
 }
 
-module.exports = { __proto__: null, createContext };
+const headersProperty = lazy("headers", (invocation) => syncOf(invocation, HEADERS));
+const cloudProperty = lazy("cloud", () => require("./cloud.js"));
+
+/** What few functions need. */
+let partial;
+
+function createContext(invocation) {
+  const head = syncOf(invocation, HEAD);
+  const { whole, method, path, requestId } = head;
+  const body = whole && head.hasBody ? head.body : undefined;
+  const headers = whole && head.headers !== null ? head.headers : UNREAD;
+  // Another function calls: there are no headers, and such calls are many.
+  if (headers !== UNREAD) {
+    return {
+      method,
+      path,
+      requestId,
+      body,
+      query: {},
+      files: [],
+      headers,
+      cloud: require("./cloud.js"),
+    };
+  }
+  const context = whole ? { method, path, requestId, body, query: {}, files: [] } : { method, path, requestId };
+  new Owned(context, invocation);
+  if (!whole) {
+    partial ??= require("./partial-context.js").create(lazy);
+    partial(context);
+  }
+  ReflectDefineProperty(context, "headers", headersProperty);
+  ReflectDefineProperty(context, "cloud", cloudProperty);
+  return context;
+}
+
+module.exports = { __proto__: null, createContext, createInvocation };

@@ -1,22 +1,20 @@
 // `ctx` of a call whose body did not come with its head, or that has a query or files.
 
 const { ReflectDefineProperty } = require("./primordials.js");
-const { op, sync } = require("./call.js");
+const { op, syncOf } = require("./call.js");
 
 const BODY = op("request.body");
 const QUERY = op("request.query");
-const HEADERS = op("request.headers");
 const FILES = op("request.files");
 const FILE = op("request.file");
 
-const UNREAD = { __proto__: null };
-
-function filesOf() {
-  const files = sync(FILES);
+function filesOf(invocation) {
+  const files = syncOf(invocation, FILES);
   for (let index = 0; index < files.length; index++) {
     let bytes;
     ReflectDefineProperty(files[index], "bytes", {
-      value: () => (bytes ??= sync(FILE, `${index}`)),
+      __proto__: null,
+      value: () => (bytes ??= syncOf(invocation, FILE, `${index}`)),
       writable: true,
       enumerable: false,
       configurable: true,
@@ -25,48 +23,16 @@ function filesOf() {
   return files;
 }
 
-/** What costs something to make is made when it is first read. */
-function partialContext({ method, path, requestId }) {
-  let body = UNREAD;
-  let query = UNREAD;
-  let headers = UNREAD;
-  let files = UNREAD;
-  let cloud = UNREAD;
-  return {
-    method,
-    path,
-    requestId,
-    get body() {
-      return body === UNREAD ? (body = sync(BODY)) : body;
-    },
-    set body(value) {
-      body = value;
-    },
-    get query() {
-      return query === UNREAD ? (query = sync(QUERY)) : query;
-    },
-    set query(value) {
-      query = value;
-    },
-    get headers() {
-      return headers === UNREAD ? (headers = sync(HEADERS)) : headers;
-    },
-    set headers(value) {
-      headers = value;
-    },
-    get files() {
-      return files === UNREAD ? (files = filesOf()) : files;
-    },
-    set files(value) {
-      files = value;
-    },
-    get cloud() {
-      return cloud === UNREAD ? (cloud = require("./cloud.js")) : cloud;
-    },
-    set cloud(value) {
-      cloud = value;
-    },
+/** Gives a function that adds what a `ctx` lacks; `lazy` makes properties of it. */
+function create(lazy) {
+  const bodyProperty = lazy("body", (invocation) => syncOf(invocation, BODY));
+  const queryProperty = lazy("query", (invocation) => syncOf(invocation, QUERY));
+  const filesProperty = lazy("files", filesOf);
+  return (context) => {
+    ReflectDefineProperty(context, "body", bodyProperty);
+    ReflectDefineProperty(context, "query", queryProperty);
+    ReflectDefineProperty(context, "files", filesProperty);
   };
 }
 
-module.exports = { __proto__: null, partialContext };
+module.exports = { __proto__: null, create };

@@ -12,7 +12,7 @@ const DECLARATIONS: &str = include_str!("../cloud.d.ts");
 
 /// What `cloud.d.ts` declares, the script that has it, and the lines at which its parts begin.
 const DECLARED: &[(&str, &str, &[&str])] = &[
-    ("FunctionContext", "invocation-context.js", &["  return {"]),
+    ("FunctionContext", "invocation-context.js", &["    return {"]),
     ("Cloud", "cloud.js", &["const cloud = {"]),
     ("Storage", "storage.js", &["const { bucket } = {"]),
     ("Bucket", "storage.js", &["class Bucket {"]),
