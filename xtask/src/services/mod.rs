@@ -1,5 +1,6 @@
 //! Throw-away servers for the tests: MongoDB, Postgres and two S3 servers, on free ports.
 
+mod azurite;
 mod home;
 mod juicefs;
 mod mongo;
@@ -45,11 +46,12 @@ pub(crate) enum Install {
     Refused,
 }
 
-const SERVICES: [Service; 4] = [
+const SERVICES: [Service; 5] = [
     Service { name: "postgres", start: postgres::start },
     Service { name: "mongo", start: mongo::start },
     Service { name: "seaweedfs", start: seaweedfs::start },
     Service { name: "juicefs", start: juicefs::start },
+    Service { name: "azurite", start: azurite::start },
 ];
 
 pub(crate) fn run(args: &ServicesArgs) -> Result<(), String> {
