@@ -344,8 +344,11 @@ impl Keys {
         let (table, key) = table(self.source);
         let from = match self.source {
             Source::Id(_) => format!("SELECT e.{key} AS key, e.seq, e.body FROM {table} AS e"),
+            // A lookup for each key, whatever the planner believes: without statistics, which come a
+            // minute after the rows, it reads the whole collection instead. `OFFSET` keeps them apart.
             _ => format!(
-                "SELECT e.{key}, e.seq, d.body FROM {table} AS e JOIN c{collection} AS d ON d.seq = e.seq"
+                "SELECT e.{key}, e.seq, d.body FROM {table} AS e CROSS JOIN LATERAL (
+                    SELECT doc, body FROM c{collection} WHERE seq = e.seq OFFSET 0) AS d"
             ),
         };
         let doc = if matches!(self.source, Source::Id(_)) { "e.doc" } else { "d.doc" };
