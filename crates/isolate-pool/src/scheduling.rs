@@ -15,7 +15,7 @@ pub(crate) fn run_in_batches() {
 pub(crate) fn wake_on_time() {
     #[cfg(target_os = "linux")]
     {
-        const SLACK: Option<std::num::NonZeroU64> = std::num::NonZeroU64::new(20_000);
+        const SLACK: Option<std::num::NonZeroU64> = std::num::NonZeroU64::new(30_000);
         if let Err(error) = rustix::thread::set_current_timer_slack(SLACK) {
             tracing::debug!(%error, "a thread wakes for timers as any other");
         }
