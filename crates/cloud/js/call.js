@@ -20,7 +20,7 @@ function sync(id, text, bytes) {
 }
 
 /** Runs a synchronous operation of an invocation, whichever runs now. */
-function syncOf(invocation, id, text) {
+function syncOf(id, invocation, text) {
   return host.sync(id, invocation.id, text);
 }
 

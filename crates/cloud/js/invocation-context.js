@@ -57,14 +57,14 @@ function lazy(name, read) {
   };
 }
 
-const headersProperty = lazy("headers", (invocation) => syncOf(invocation, HEADERS));
+const headersProperty = lazy("headers", (invocation) => syncOf(HEADERS, invocation));
 const cloudProperty = lazy("cloud", () => require("./cloud.js"));
 
 /** What few functions need. */
 let partial;
 
 function createContext(invocation) {
-  const head = syncOf(invocation, HEAD);
+  const head = syncOf(HEAD, invocation);
   const { whole, method, path, requestId } = head;
   const body = whole && head.hasBody ? head.body : undefined;
   const headers = whole && head.headers !== null ? head.headers : UNREAD;

@@ -9,12 +9,12 @@ const FILES = op("request.files");
 const FILE = op("request.file");
 
 function filesOf(invocation) {
-  const files = syncOf(invocation, FILES);
+  const files = syncOf(FILES, invocation);
   for (let index = 0; index < files.length; index++) {
     let bytes;
     ReflectDefineProperty(files[index], "bytes", {
       __proto__: null,
-      value: () => (bytes ??= syncOf(invocation, FILE, `${index}`)),
+      value: () => (bytes ??= syncOf(FILE, invocation, `${index}`)),
       writable: true,
       enumerable: false,
       configurable: true,
@@ -25,8 +25,8 @@ function filesOf(invocation) {
 
 /** Gives a function that adds what a `ctx` lacks; `lazy` makes properties of it. */
 function create(lazy) {
-  const bodyProperty = lazy("body", (invocation) => syncOf(invocation, BODY));
-  const queryProperty = lazy("query", (invocation) => syncOf(invocation, QUERY));
+  const bodyProperty = lazy("body", (invocation) => syncOf(BODY, invocation));
+  const queryProperty = lazy("query", (invocation) => syncOf(QUERY, invocation));
   const filesProperty = lazy("files", filesOf);
   return (context) => {
     ReflectDefineProperty(context, "body", bodyProperty);

@@ -29,12 +29,12 @@ impl Meter {
     }
 
     /// Leaves out what the thread has used since the last event was settled.
-    pub(crate) fn skip(&mut self) {
+    pub(crate) fn leave_out(&mut self) {
         self.read = processor_time::of_this_thread();
     }
 
-    /// Processor time that the thread has used, or a little more than that.
-    pub(crate) fn at_most(&self) -> Duration {
+    /// Processor time that the thread has used, to within [`LONGEST`].
+    pub(crate) fn estimate(&self) -> Duration {
         self.read + self.elapsed
     }
 
@@ -47,16 +47,29 @@ impl Meter {
 
     /// Charges every invocation its share. Gives those that have used up their time.
     pub(crate) fn settle(&mut self) -> Vec<Arc<InFlight>> {
-        if self.shares.is_empty() {
+        if self.elapsed.is_zero() {
             return Vec::new();
         }
         let now = processor_time::of_this_thread();
-        let used = now.saturating_sub(self.read).as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9);
+        let used = now.saturating_sub(self.read).as_secs_f64() / self.elapsed.as_secs_f64();
         (self.read, self.elapsed) = (now, Duration::ZERO);
         let charged = self.shares.drain(..).map(|(in_flight, elapsed)| {
             in_flight.charge(elapsed.mul_f64(used));
             in_flight
         });
         charged.filter(|in_flight| in_flight.exceeds_processor_time(Duration::ZERO)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_no_invocation_are_settled_too() {
+        let mut meter = Meter::start();
+        assert!(meter.add(None, Duration::from_secs(5)));
+        assert!(meter.settle().is_empty());
+        assert!(meter.estimate() <= processor_time::of_this_thread());
     }
 }

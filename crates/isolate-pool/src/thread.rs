@@ -83,7 +83,7 @@ impl<I: Isolate> Loop<'_, I> {
                     rested = false;
                 } else if rest.is_some_and(|rest| rest <= now) {
                     self.isolate.rest();
-                    self.meter.skip();
+                    self.meter.leave_out();
                     now = Instant::now();
                     rested = true;
                 }
@@ -127,7 +127,7 @@ impl<I: Isolate> Loop<'_, I> {
             _ => self.driver.in_flight(slot),
         };
         self.driver.set_running(slot);
-        self.handle.begin_event(began, self.meter.at_most());
+        self.handle.begin_event(began, self.meter.estimate());
         self.dispatch(event);
         self.handle.end_event();
         self.driver.set_running(0);

@@ -1,6 +1,6 @@
 //! The behaviour suite on the clouds' emulators, where their addresses are in `TANDEM_TEST_AZURE`
 //! (Azurite) and `TANDEM_TEST_GCS`: no other server speaks these languages. `cargo xtask services`
-//! starts Azurite; of Google's there is no emulator in any package registry that does all of this.
+//! starts Azurite. Nothing starts one of Google's: the one on PyPI lacks the XML interface.
 #![cfg(test)]
 #![cfg(all(feature = "azure", feature = "gcs"))]
 

@@ -33,24 +33,12 @@ pub(crate) fn start(home: &Home, _: super::Install) -> Result<Running, String> {
 
 /// The script that starts the blob server alone.
 fn program(folder: &Path) -> Result<PathBuf, String> {
-    let script = folder.join("node_modules/azurite/dist/src/blob/main.js");
-    let done = folder.join("installed");
-    if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == PACKAGE) {
+    home::install_once(folder, PACKAGE, || {
         std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        let mut npm = Command::new("npm");
-        npm.args([
-            "install",
-            "--silent",
-            "--no-audit",
-            "--no-fund",
-            "--omit=dev",
-            "--ignore-scripts",
-            "--prefix",
-        ]);
-        process::run(npm.arg(folder).arg(PACKAGE))?;
-        std::fs::write(&done, PACKAGE).map_err(|error| format!("{}: {error}", done.display()))?;
-    }
-    Ok(script)
+        let install = ["install", "--silent", "--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts"];
+        process::run(Command::new("npm").args(install).arg("--prefix").arg(folder).arg(PACKAGE))
+    })?;
+    Ok(folder.join("node_modules/azurite/dist/src/blob/main.js"))
 }
 
 fn make_container(endpoint: &str, name: &str, log: &Path) -> Result<(), String> {

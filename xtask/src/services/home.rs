@@ -132,6 +132,23 @@ fn start_time(pid: u32) -> Option<String> {
     (fields.first() != Some(&"Z")).then(|| fields.get(19).map(|time| (*time).to_owned()))?
 }
 
+/// Runs `install` unless exactly `packages` are in the folder already.
+///
+/// # Errors
+/// Those of `install`, or that the folder cannot be written.
+pub(crate) fn install_once(
+    folder: &Path,
+    packages: &str,
+    install: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    let done = folder.join("installed");
+    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == packages) {
+        return Ok(());
+    }
+    install()?;
+    std::fs::write(&done, packages).map_err(|error| format!("{}: {error}", done.display()))
+}
+
 /// A port that was free a moment ago, and whose `also` offsets were too.
 pub(crate) fn free_port(also: &[u16]) -> Result<u16, String> {
     for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! Throw-away servers for the tests: MongoDB, Postgres and two S3 servers, on free ports.
+//! Throw-away servers for the tests, on free ports: MongoDB, Postgres, two S3 servers and Azurite.
 
 mod azurite;
 mod home;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::home::{find_program, install_once};
 use crate::process;
 
 /// A virtual environment with one package in it, made when it is missing.
@@ -11,20 +12,17 @@ use crate::process;
 /// When there is no Python, or the package cannot be had.
 pub(crate) fn environment(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
     let bin = folder.join("bin");
-    let done = folder.join("installed");
-    if std::fs::read_to_string(&done).is_ok_and(|installed| installed == packages.join(" ")) {
-        return Ok(bin);
-    }
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-    let install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:"];
-    process::run(Command::new(bin.join("python")).args(install).args(packages))?;
-    std::fs::write(&done, packages.join(" ")).map_err(|error| format!("{}: {error}", done.display()))?;
+    install_once(folder, &packages.join(" "), || {
+        process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:"];
+        process::run(Command::new(bin.join("python")).args(install).args(packages))
+    })?;
     Ok(bin)
 }
 
 /// A program that the system has, or else the one that `packages` bring.
 pub(crate) fn program(name: &str, folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
-    match super::home::find_program(name) {
+    match find_program(name) {
         Some(program) => Ok(program),
         None => Ok(environment(folder, packages)?.join(name)),
     }

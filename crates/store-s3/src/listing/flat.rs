@@ -167,7 +167,7 @@ impl<'a> Flat<'a> {
     pub(super) async fn fill(&mut self) -> Result<()> {
         let walks_are_kept = self.store.portable && self.store.server.is_minio();
         let start_after = match &self.start_after {
-            Some(name) if walks_are_kept => Some(format!("{name}{}", self.once()?)),
+            Some(name) if walks_are_kept => Some(format!("{name}{}", self.unrepeated()?)),
             name => name.clone(),
         };
         let query = Query {
@@ -206,7 +206,7 @@ impl<'a> Flat<'a> {
 
     /// What no name that is stored goes on with, and another each time: names have no control
     /// characters, so nothing lies between one and the same with this after it.
-    fn once(&self) -> Result<String> {
+    fn unrepeated(&self) -> Result<String> {
         let mut random = [0; 8];
         self.store.entropy.fill(&mut random)?;
         Ok(format!("\u{1}{:016x}", u64::from_be_bytes(random)))
