@@ -24,13 +24,16 @@ function syncOf(id, invocation, text) {
   return host.sync(id, invocation.id, text);
 }
 
+/** Starts an asynchronous operation; one of the two callbacks gets what it answers. */
+function begin(id, text, bytes, resolve, reject) {
+  const invocation = context.get();
+  const call = host.async(id, invocation.id, text, bytes);
+  (invocation.calls ??= { __proto__: null })[call] = { resolve, reject };
+}
+
 /** Starts an asynchronous operation; what it answers comes through the promise. */
 function async(id, text, bytes) {
-  const invocation = context.get();
-  return new Promise((resolve, reject) => {
-    const call = host.async(id, invocation.id, text, bytes);
-    (invocation.calls ??= { __proto__: null })[call] = { resolve, reject };
-  });
+  return new Promise((resolve, reject) => begin(id, text, bytes, resolve, reject));
 }
 
 /** Calls `callback` after `milliseconds`; returns what `cancel` takes. */
@@ -71,4 +74,4 @@ function ignoreRejection(promise) {
   PromisePrototypeThen(promise, undefined, () => {});
 }
 
-module.exports = { __proto__: null, op, sync, syncOf, async, schedule, cancel, toError, hostCode, ignoreRejection };
+module.exports = { __proto__: null, op, sync, syncOf, begin, async, schedule, cancel, toError, hostCode, ignoreRejection };

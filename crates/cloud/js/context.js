@@ -8,7 +8,7 @@
 const { ObjectFreeze, PromisePrototypeThen, Promise, ReflectApply, ReflectDefineProperty } = require("./primordials.js");
 
 /** The invocation of code that runs outside every one: nothing it does reaches anybody. */
-const OUTSIDE = ObjectFreeze({ __proto__: null, id: 0 });
+const OUTSIDE = ObjectFreeze({ __proto__: null, id: 0, values: ObjectFreeze({ __proto__: null }) });
 
 const { continuation, running } = host;
 let current = OUTSIDE;

@@ -17,7 +17,7 @@ const UNREAD = { __proto__: null };
  * `Object.prototype` is never seen.
  */
 function createInvocation(id) {
-  return { id, calls: undefined, timers: undefined, body: UNREAD, query: UNREAD, files: UNREAD, headers: UNREAD, cloud: UNREAD };
+  return { id, calls: undefined, timers: undefined, values: undefined };
 }
 
 /**
@@ -46,15 +46,21 @@ function lazy(name, read) {
     __proto__: null,
     get() {
       const invocation = Owned.owner(this);
-      if (invocation[name] === UNREAD) invocation[name] = read(invocation);
-      return invocation[name];
+      const values = valuesOf(invocation);
+      if (values[name] === UNREAD) values[name] = read(invocation);
+      return values[name];
     },
     set(value) {
-      Owned.owner(this)[name] = value;
+      valuesOf(Owned.owner(this))[name] = value;
     },
     enumerable: true,
     configurable: true,
   };
+}
+
+/** What is known of an invocation's `ctx`; most need none of it. */
+function valuesOf(invocation) {
+  return (invocation.values ??= { body: UNREAD, query: UNREAD, files: UNREAD, headers: UNREAD, cloud: UNREAD });
 }
 
 const headersProperty = lazy("headers", (invocation) => syncOf(HEADERS, invocation));

@@ -1,8 +1,7 @@
 // `cloud.invoke`.
 
-const { JSONStringify, StringPrototypeIncludes, TypedArrayPrototypeGetLength, TypeError } = require("./primordials.js");
-const { async, op, sync } = require("./call.js");
-const { restore, save } = require("./context.js");
+const { JSONStringify, Promise, StringPrototypeIncludes, TypedArrayPrototypeGetLength, TypeError } = require("./primordials.js");
+const { begin, op, sync } = require("./call.js");
 
 const CALL = op("invoke.call");
 const RESPONSE_HEAD = op("invoke.responseHead");
@@ -10,16 +9,25 @@ const RESPONSE_BODY = op("invoke.responseBody");
 
 let last = 0;
 
-/** What the function called `name` returns for `data` as its body. */
-async function invoke(name, data) {
-  if (typeof name !== "string" || StringPrototypeIncludes(name, "\0")) throw new TypeError("cloud.invoke takes the name of a function");
-  const token = save();
-  const number = ++last;
-  const json = JSONStringify(data);
-  const value = await async(CALL, json === undefined ? `${number}\0${name}` : `${number}\0${name}\0${json}`);
-  if (value !== undefined) return value;
-  restore(token);
-  return responseOf(`${number}`);
+/**
+ * What the function called `name` returns for `data` as its body. No `async` function: its promises
+ * would be a tenth of the work of a call.
+ */
+function invoke(name, data) {
+  return new Promise((resolve, reject) => {
+    if (typeof name !== "string" || StringPrototypeIncludes(name, "\0")) throw new TypeError("cloud.invoke takes the name of a function");
+    const number = ++last;
+    const json = JSONStringify(data);
+    const answer = (value) => {
+      if (value !== undefined) return resolve(value);
+      try {
+        resolve(responseOf(`${number}`));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    begin(CALL, json === undefined ? `${number}\0${name}` : `${number}\0${name}\0${json}`, undefined, answer, reject);
+  });
 }
 
 /** The `Response` that the function returned: the host gives `undefined` for it and keeps it. */
