@@ -10,8 +10,8 @@ const RESPONSE_BODY = op("invoke.responseBody");
 let last = 0;
 
 /**
- * What the function called `name` returns for `data` as its body. No `async` function: its promises
- * would be a tenth of the work of a call.
+ * What the function called `name` returns for `data` as its body. No `async` function: it would
+ * make two more promises a call.
  */
 function invoke(name, data) {
   return new Promise((resolve, reject) => {
