@@ -27,7 +27,22 @@ function syncOf(id, invocation, text) {
 /** Starts an asynchronous operation; one of the two callbacks gets what it answers. */
 function begin(id, text, bytes, resolve, reject) {
   const invocation = context.get();
-  const call = host.async(id, invocation.id, text, bytes);
+  wait(invocation, host.async(id, invocation.id, text, bytes), resolve, reject);
+}
+
+/**
+ * The same with the JSON text of `value` for its bytes, by an engine that writes plain values itself;
+ * `false`, and nothing is started, by one that does not or if it is not plain.
+ */
+function beginPlain(id, text, value, resolve, reject) {
+  const invocation = context.get();
+  const call = host.asyncPlain?.(id, invocation.id, text, value);
+  if (call === undefined) return false;
+  wait(invocation, call, resolve, reject);
+  return true;
+}
+
+function wait(invocation, call, resolve, reject) {
   (invocation.calls ??= { __proto__: null })[call] = { resolve, reject };
 }
 
@@ -40,7 +55,7 @@ function async(id, text, bytes) {
 function schedule(milliseconds, callback) {
   const invocation = context.get();
   const call = host.sleep(invocation.id, milliseconds);
-  (invocation.calls ??= { __proto__: null })[call] = { resolve: callback, reject: callback };
+  wait(invocation, call, callback, callback);
   return call;
 }
 
@@ -74,4 +89,4 @@ function ignoreRejection(promise) {
   PromisePrototypeThen(promise, undefined, () => {});
 }
 
-module.exports = { __proto__: null, op, sync, syncOf, begin, async, schedule, cancel, toError, hostCode, ignoreRejection };
+module.exports = { __proto__: null, op, sync, syncOf, begin, beginPlain, async, schedule, cancel, toError, hostCode, ignoreRejection };

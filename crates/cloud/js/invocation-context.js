@@ -7,7 +7,7 @@ const { ReflectDefineProperty } = require("./primordials.js");
 const { op, syncOf } = require("./call.js");
 const { get } = require("./context.js");
 
-const HEAD = op("request.head");
+const WHOLE = op("request.whole");
 const HEADERS = op("request.headers");
 
 const UNREAD = { __proto__: null };
@@ -70,29 +70,21 @@ const cloudProperty = lazy("cloud", () => require("./cloud.js"));
 let partial;
 
 function createContext(invocation) {
-  const head = syncOf(HEAD, invocation);
-  const { whole, method, path, requestId } = head;
-  const body = whole && head.hasBody ? head.body : undefined;
-  const headers = whole && head.headers !== null ? head.headers : UNREAD;
-  // Another function calls: there are no headers, and such calls are many.
-  if (headers !== UNREAD) {
-    return {
-      method,
-      path,
-      requestId,
-      body,
-      query: {},
-      files: [],
-      headers,
-      cloud: require("./cloud.js"),
-    };
+  const context = syncOf(WHOLE, invocation);
+  if (context === undefined) {
+    partial ??= require("./partial-context.js").define(lazy);
+    return addLazy(partial(invocation), invocation);
   }
-  const context = whole ? { method, path, requestId, body, query: {}, files: [] } : { method, path, requestId };
+  // JSON has no `undefined`.
+  if (context.body === null) context.body = undefined;
+  if (context.path !== "") return addLazy(context, invocation);
+  // Another function calls.
+  context.cloud = require("./cloud.js");
+  return context;
+}
+
+function addLazy(context, invocation) {
   new Owned(context, invocation);
-  if (!whole) {
-    partial ??= require("./partial-context.js").create(lazy);
-    partial(context);
-  }
   ReflectDefineProperty(context, "headers", headersProperty);
   ReflectDefineProperty(context, "cloud", cloudProperty);
   return context;

@@ -1,7 +1,7 @@
 // `cloud.invoke`.
 
-const { JSONStringify, Promise, StringPrototypeIncludes, TypedArrayPrototypeGetLength, TypeError } = require("./primordials.js");
-const { begin, op, sync } = require("./call.js");
+const { JSONStringify, Promise, TypedArrayPrototypeGetLength, TypeError } = require("./primordials.js");
+const { begin, beginPlain, op, sync } = require("./call.js");
 
 const CALL = op("invoke.call");
 const RESPONSE_HEAD = op("invoke.responseHead");
@@ -15,9 +15,8 @@ let last = 0;
  */
 function invoke(name, data) {
   return new Promise((resolve, reject) => {
-    if (typeof name !== "string" || StringPrototypeIncludes(name, "\0")) throw new TypeError("cloud.invoke takes the name of a function");
+    if (typeof name !== "string") throw new TypeError("cloud.invoke takes the name of a function");
     const number = ++last;
-    const json = JSONStringify(data);
     const answer = (value) => {
       if (value !== undefined) return resolve(value);
       try {
@@ -26,7 +25,8 @@ function invoke(name, data) {
         reject(error);
       }
     };
-    begin(CALL, json === undefined ? `${number}\0${name}` : `${number}\0${name}\0${json}`, undefined, answer, reject);
+    if (beginPlain(CALL, `${number}\0\0${name}`, data, answer, reject)) return;
+    begin(CALL, `${number}\0${JSONStringify(data) ?? ""}\0${name}`, undefined, answer, reject);
   });
 }
 

@@ -1,8 +1,9 @@
-// `ctx` of a call whose body did not come with its head, or that has a query or files.
+// `ctx` of a call that has a large body, a query or files: each is read once it is looked at.
 
 const { ReflectDefineProperty } = require("./primordials.js");
 const { op, syncOf } = require("./call.js");
 
+const HEAD = op("request.head");
 const BODY = op("request.body");
 const QUERY = op("request.query");
 const FILES = op("request.files");
@@ -23,16 +24,18 @@ function filesOf(invocation) {
   return files;
 }
 
-/** Gives a function that adds what a `ctx` lacks; `lazy` makes properties of it. */
-function create(lazy) {
+/** Gives a function that makes a `ctx` without `headers` and `cloud`; `lazy` makes properties of it. */
+function define(lazy) {
   const bodyProperty = lazy("body", (invocation) => syncOf(BODY, invocation));
   const queryProperty = lazy("query", (invocation) => syncOf(QUERY, invocation));
   const filesProperty = lazy("files", filesOf);
-  return (context) => {
+  return (invocation) => {
+    const context = syncOf(HEAD, invocation);
     ReflectDefineProperty(context, "body", bodyProperty);
     ReflectDefineProperty(context, "query", queryProperty);
     ReflectDefineProperty(context, "files", filesProperty);
+    return context;
   };
 }
 
-module.exports = { __proto__: null, create };
+module.exports = { __proto__: null, define };

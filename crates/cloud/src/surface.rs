@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use tandem_contract::OpMode;
+use tandem_contract::{InvocationInput, LogLimits, OpMode, Payload, RequestHead};
 
 use crate::ops;
 use crate::scripts::scripts;
@@ -12,7 +13,6 @@ const DECLARATIONS: &str = include_str!("../cloud.d.ts");
 
 /// What `cloud.d.ts` declares, the script that has it, and the lines at which its parts begin.
 const DECLARED: &[(&str, &str, &[&str])] = &[
-    ("FunctionContext", "invocation-context.js", &["    return {"]),
     ("Cloud", "cloud.js", &["const cloud = {"]),
     ("Storage", "storage.js", &["const { bucket } = {"]),
     ("Bucket", "storage.js", &["class Bucket {"]),
@@ -120,8 +120,8 @@ fn scripts_call_operations_in_their_mode() {
                 })
             };
             let of_the_other_mode = match modes[name] {
-                OpMode::Sync => ["async", "begin"],
-                OpMode::Async => ["sync", "syncOf"],
+                OpMode::Sync => &["async", "begin", "beginPlain"][..],
+                OpMode::Async => &["sync", "syncOf"][..],
             };
             for function in of_the_other_mode {
                 assert!(!calls(function), "{}: {name} is called through `{function}`", script.name);
@@ -164,6 +164,32 @@ fn scripts_require_scripts_that_exist() {
     }
 }
 
+fn declared(name: &str) -> BTreeSet<&'static str> {
+    let kinds = ["interface", "class"].into_iter();
+    let lines = kinds.flat_map(|kind| {
+        let exact = [format!("  export {kind} {name} "), format!("  export {kind} {name}<")];
+        exact.into_iter().flat_map(|start| lines_inside(DECLARATIONS, &start))
+    });
+    lines.filter_map(member).collect()
+}
+
+#[test]
+fn ctx_has_the_declared_members() {
+    let called_by_a_function = InvocationInput {
+        function: "f".into(),
+        request_id: "r".into(),
+        head: RequestHead::default(),
+        payload: Payload::Empty,
+        deadline: Instant::now(),
+        cpu_time: Duration::ZERO,
+        depth: 1,
+        log_limits: LogLimits { lines: 0, line_limit: 0 },
+    };
+    let text = ops::request::whole_text(&called_by_a_function).unwrap().unwrap();
+    let context: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text).unwrap();
+    assert_eq!(declared("FunctionContext"), context.keys().map(String::as_str).collect());
+}
+
 #[test]
 fn declarations_and_scripts_have_the_same_members() {
     for (name, script, starts) in DECLARED {
@@ -178,12 +204,7 @@ fn declarations_and_scripts_have_the_same_members() {
         if matches!(*name, "Cloud" | "Database") {
             has.extend(types());
         }
-        let kinds = ["interface", "class"].into_iter();
-        let declared = kinds.flat_map(|kind| {
-            let exact = [format!("  export {kind} {name} "), format!("  export {kind} {name}<")];
-            exact.into_iter().flat_map(|start| lines_inside(DECLARATIONS, &start))
-        });
-        let declared: BTreeSet<_> = declared.filter_map(member).collect();
+        let declared = declared(name);
         assert_eq!(declared, has, "{name} in cloud.d.ts and {script}");
         assert!(!declared.is_empty(), "{name} is not in cloud.d.ts");
     }

@@ -18,6 +18,7 @@ use crate::code_cache::Code;
 use crate::engine::Shared;
 use crate::intrinsics::{self, Intrinsics};
 use crate::json_write::Plain;
+use crate::layouts::Layouts;
 use crate::lazy::{self, LazyGlobals};
 use crate::memory::Usage;
 use crate::modules;
@@ -43,6 +44,7 @@ pub(crate) struct Bindings {
     pub(crate) callables: Callables,
     pub(crate) intrinsics: Intrinsics,
     pub(crate) lazy: LazyGlobals,
+    pub(crate) layouts: Layouts,
     pub(crate) plain: Plain,
     /// Where lines are put together.
     pub(crate) scratch: RefCell<Vec<u8>>,
@@ -81,6 +83,7 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"op", shortcuts::op),
     (c"print", shortcuts::print),
     (c"reply", shortcuts::reply),
+    (c"asyncPlain", shortcuts::async_plain),
     (c"defineLazy", lazy::define_lazy),
     (c"capture", intrinsics::capture),
     (c"intrinsic", intrinsics::intrinsic),
@@ -231,7 +234,11 @@ unsafe extern "C" fn sleep(context: Context, _: JSValue, count: i32, values: *mu
     }
 }
 
-unsafe fn call_number(context: Context, call: Result<u32>) -> JSValue {
+/// The number of a call as a script sees it, or the exception that refused it.
+///
+/// # Safety
+/// `context` is alive.
+pub(crate) unsafe fn call_number(context: Context, call: Result<u32>) -> JSValue {
     match call {
         Ok(call) => values::integer(call),
         // SAFETY: `context` is alive by the caller's contract.

@@ -15,6 +15,7 @@ use crate::callable::Callables;
 use crate::engine::Shared;
 use crate::intrinsics::Intrinsics;
 use crate::json_write::Plain;
+use crate::layouts::Layouts;
 use crate::lazy::LazyGlobals;
 use crate::memory::{CountingAllocator, Usage};
 use crate::modules::{NameResolver, ProgramLoader};
@@ -70,6 +71,7 @@ impl QuickJsIsolate {
             namespace_of: RefCell::new(qjs::JS_UNDEFINED),
             callables,
             intrinsics: Intrinsics::default(),
+            layouts: Layouts::default(),
             lazy: LazyGlobals::default(),
             // SAFETY: the context has just been made on this thread.
             plain: unsafe { Plain::of(context.as_raw().as_ptr()) },
@@ -157,6 +159,19 @@ impl QuickJsIsolate {
             qjs::JS_FreeValue(context, result);
             self.run_jobs();
             self.report_rejections();
+            if !self.must_stop() {
+                self.bindings.usage.arenas().keep(qjs::JS_GetRuntime(context));
+            }
+        }
+    }
+
+    /// Gives back what is kept to work quicker.
+    fn give_back(&self) {
+        let context = self.raw();
+        // SAFETY: the context and its runtime are alive, on this thread.
+        unsafe {
+            self.bindings.layouts.clear(context);
+            self.bindings.usage.arenas().give_back(qjs::JS_GetRuntime(context));
         }
     }
 
@@ -252,6 +267,7 @@ impl Isolate for QuickJsIsolate {
     }
 
     fn rest(&mut self) {
+        self.give_back();
         // SAFETY: the runtime is alive and runs nothing.
         unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.raw())) };
         // A collection while code ran has set it to little more than what was in use.
@@ -268,6 +284,7 @@ impl Isolate for QuickJsIsolate {
 
 impl Drop for QuickJsIsolate {
     fn drop(&mut self) {
+        self.give_back();
         let context = self.raw();
         // QuickJS aborts if a runtime is freed while values are held.
         // SAFETY: each value is owned by the isolate or its bindings and freed once.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use rquickjs::qjs::{self, JSValue};
 
+use crate::layouts::{Layout, Layouts};
 use crate::values::{self, Context};
 
 /// Levels that are read here; deeper texts are the engine's, which watches its stack.
@@ -26,8 +27,8 @@ enum Stop {
 ///
 /// # Safety
 /// `context` is alive and it is called on the isolate's thread.
-pub(crate) unsafe fn parse(context: Context, text: &[u8]) -> JSValue {
-    let mut reader = Reader { context, text, at: 0, keys: [const { None }; KEYS] };
+pub(crate) unsafe fn parse(context: Context, layouts: &Layouts, text: &[u8]) -> JSValue {
+    let mut reader = Reader { context, layouts, text, at: 0, keys: [const { None }; KEYS] };
     // SAFETY: by the contract above.
     let read = unsafe { reader.whole() };
     match read {
@@ -40,6 +41,7 @@ pub(crate) unsafe fn parse(context: Context, text: &[u8]) -> JSValue {
 
 struct Reader<'a> {
     context: Context,
+    layouts: &'a Layouts,
     text: &'a [u8],
     at: usize,
     /// Keys as they stand in the text, and their atoms, which are owned.
@@ -111,18 +113,22 @@ impl<'a> Reader<'a> {
         if self.take(b'}') {
             return Ok(());
         }
+        let mut layout = Layout::default();
         loop {
             self.space();
             // SAFETY: as for the caller. The atom is borrowed from `keys`, where a later key may
             // have its place: it is held for as long as it is used.
             unsafe {
                 let atom = qjs::JS_DupAtom(self.context, self.key()?);
+                layout.add(atom);
                 let added = self.member(object, atom, depth);
                 qjs::JS_FreeAtom(self.context, atom);
                 added?;
             }
             self.space();
             if self.take(b'}') {
+                // SAFETY: as for the caller.
+                unsafe { self.layouts.note(self.context, layout, object) };
                 return Ok(());
             }
             if !self.take(b',') {

@@ -10,6 +10,7 @@ use rquickjs::{Context, Runtime};
 
 use crate::json_read;
 use crate::json_write::{Mode, Plain};
+use crate::layouts::Layouts;
 use crate::values;
 
 const TEXTS: &[&str] = &[
@@ -121,7 +122,14 @@ fn reads_what_the_engine_reads() {
     with_context(|context| {
         for text in TEXTS.iter().copied().chain([&*deep, &*wide]) {
             unsafe {
-                let ours = stringified(context, json_read::parse(context, text.as_bytes()));
+                let layouts = Layouts::default();
+                // Later with the layouts that were read before.
+                let read = || stringified(context, json_read::parse(context, &layouts, text.as_bytes()));
+                let ours = read();
+                for _ in 0..if text.len() < 1000 { 40 } else { 1 } {
+                    assert_eq!(read(), ours, "{}", &text[..text.len().min(60)]);
+                }
+                layouts.clear(context);
                 let theirs = stringified(context, values::parse_json(context, text.as_bytes()));
                 assert_eq!(ours, theirs, "{}", &text[..text.len().min(60)]);
             }
@@ -146,8 +154,9 @@ fn both(script: &str, mode: Mode) -> (Option<String>, Option<String>) {
     with_context(|context| unsafe {
         let plain = Plain::of(context);
         let value = evaluated(context, script);
-        let mut text = Vec::new();
-        let ours = plain.write(context, value, mode, &mut text).is_ok();
+        let (layouts, mut text) = (Layouts::default(), Vec::new());
+        let ours = plain.write(context, &layouts, value, mode, &mut text).is_ok();
+        layouts.clear(context);
         written = (ours.then(|| String::from_utf8(text).unwrap()), stringified(context, value));
         plain.free(context);
     });
@@ -207,7 +216,10 @@ fn refuses_what_may_run_code_or_is_not_plain() {
         with_context(|context| unsafe {
             let plain = Plain::of(context);
             let value = evaluated(context, script);
-            assert!(plain.write(context, value, Mode::Standard, &mut Vec::new()).is_err(), "{script}");
+            let layouts = Layouts::default();
+            let refused = plain.write(context, &layouts, value, Mode::Standard, &mut Vec::new()).is_err();
+            assert!(refused, "{script}");
+            layouts.clear(context);
             qjs::JS_FreeValue(context, value);
             let ran = evaluated(context, "globalThis.ran === true");
             assert!(!qjs::JS_VALUE_GET_BOOL(ran), "{script}");

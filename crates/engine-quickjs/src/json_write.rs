@@ -9,6 +9,7 @@ use rquickjs::qjs::{self, JSValue};
 
 use tandem_cloud::json_text::plain_length;
 
+use crate::layouts::{Layout, Layouts};
 use crate::values::{self, Context};
 
 /// What values without a JSON text come to.
@@ -79,6 +80,7 @@ impl Plain {
     pub(crate) unsafe fn write(
         &self,
         context: Context,
+        layouts: &Layouts,
         value: JSValue,
         mode: Mode,
         text: &mut Vec<u8>,
@@ -91,7 +93,7 @@ impl Plain {
                     return Err(NotPlain);
                 }
             }
-            let mut writer = Writer { plain: self, context, mode, text, left: MOST };
+            let mut writer = Writer { plain: self, context, layouts, mode, text, left: MOST };
             if writer.value(value, 0)? { Ok(()) } else { Err(NotPlain) }
         }
     }
@@ -100,6 +102,7 @@ impl Plain {
 struct Writer<'a> {
     plain: &'a Plain,
     context: Context,
+    layouts: &'a Layouts,
     mode: Mode,
     text: &'a mut Vec<u8>,
     left: usize,
@@ -210,6 +213,7 @@ impl Writer<'_> {
     ) -> Result<(), NotPlain> {
         self.text.push(b'{');
         let first = self.text.len();
+        let mut layout = Layout::default();
         for index in 0..count {
             let start = self.text.len();
             if start > first {
@@ -218,6 +222,7 @@ impl Writer<'_> {
             // SAFETY: as for the caller; `keys` holds `count` of them.
             unsafe {
                 let atom = (*keys.add(index)).atom;
+                layout.add(atom);
                 self.key(atom)?;
                 self.text.push(b':');
                 if !self.property(object, atom, depth)? {
@@ -226,6 +231,8 @@ impl Writer<'_> {
             }
         }
         self.text.push(b'}');
+        // SAFETY: as for the caller.
+        unsafe { self.layouts.note(self.context, layout, object) };
         Ok(())
     }
 

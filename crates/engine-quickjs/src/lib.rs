@@ -4,6 +4,7 @@
 //! function sees is written in `tandem-cloud`; this crate binds its primitives, loads modules
 //! from cached bytecode, counts memory and ends code that has to stop.
 
+mod arenas;
 mod bindings;
 mod blocks;
 mod bytecode;
@@ -14,6 +15,7 @@ mod intrinsics;
 mod isolate;
 mod json_read;
 mod json_write;
+mod layouts;
 mod lazy;
 mod memory;
 mod modules;

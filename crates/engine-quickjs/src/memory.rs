@@ -3,6 +3,7 @@ use std::rc::Rc;
 
 use rquickjs::allocator::Allocator;
 
+use crate::arenas::Arenas;
 use crate::blocks;
 
 /// Requests up to here are small: the engine makes them while it raises an error, and ends the
@@ -23,6 +24,7 @@ pub(crate) struct Usage {
     refused: Cell<bool>,
     exhausted: Cell<bool>,
     preparing: Cell<bool>,
+    arenas: Arenas,
 }
 
 impl Usage {
@@ -33,6 +35,7 @@ impl Usage {
             refused: Cell::new(false),
             exhausted: Cell::new(false),
             preparing: Cell::new(true),
+            arenas: Arenas::new(),
         }
     }
 
@@ -43,6 +46,11 @@ impl Usage {
     /// What is in use.
     pub(crate) fn bytes(&self) -> usize {
         self.used.get()
+    }
+
+    /// What is known of the engine's arenas.
+    pub(crate) const fn arenas(&self) -> &Arenas {
+        &self.arenas
     }
 
     /// Tells whether the engine is starting or compiling, or runs what a function has it do.
@@ -114,6 +122,9 @@ unsafe impl Allocator for CountingAllocator {
     fn alloc(&mut self, size: usize) -> *mut u8 {
         if !self.usage.admits(size, 0) {
             return std::ptr::null_mut();
+        }
+        if !self.usage.preparing.get() {
+            self.usage.arenas.note(size);
         }
         self.counted(self.obtain(size))
     }

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use rquickjs::qjs::{self, JSValue};
-use tandem_contract::{Level, Reply};
+use tandem_contract::{HostArgs, Level, Reply};
 
-use crate::bindings::{Arguments, Bindings, of};
+use crate::bindings::{Arguments, Bindings, call_number, of};
 use crate::json_write::{Mode, NotPlain};
 use crate::values::{self, Context};
 
@@ -106,7 +106,7 @@ unsafe fn write_item(
             return Ok(());
         }
         if !qjs::JS_IsString(item) {
-            return bindings.plain.write(context, item, Mode::Faithful, line);
+            return bindings.plain.write(context, &bindings.layouts, item, Mode::Faithful, line);
         }
         let mut length = 0;
         let pointer = qjs::JS_ToCStringLen(context, &raw mut length, item);
@@ -137,12 +137,48 @@ pub(crate) unsafe extern "C" fn reply(
         let arguments = Arguments::new(context, count, values);
         let bindings = of(context);
         let mut text = Vec::with_capacity(bindings.reply_size.get());
-        if bindings.plain.write(context, arguments.get(1), Mode::Standard, &mut text).is_err() {
+        if bindings.write_plain(context, arguments.get(1), &mut text).is_err() {
             return boolean(false);
         }
         bindings.reply_size.set((text.len() + text.len() / 8).clamp(64, REPLY));
         bindings.driver.finish(arguments.number(0), Ok(Reply::Json(Bytes::from(text))));
         boolean(true)
+    }
+}
+
+/// `asyncPlain(op, slot, text, value)`: starts an asynchronous operation with the JSON text of
+/// `value` for its bytes, none for `undefined`; the number with which the answer will come, or
+/// `undefined` if the value is not plain.
+pub(crate) unsafe extern "C" fn async_plain(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
+    // SAFETY: QuickJS calls this with a live context and `count` values.
+    unsafe {
+        let arguments = Arguments::new(context, count, values);
+        let bindings = of(context);
+        let mut json = Vec::new();
+        let value = arguments.get(3);
+        if !qjs::JS_IsUndefined(value) && bindings.write_plain(context, value, &mut json).is_err() {
+            return qjs::JS_UNDEFINED;
+        }
+        let bytes = (!json.is_empty()).then(|| Bytes::from(json));
+        let args = HostArgs { text: arguments.text(2), bytes };
+        call_number(context, bindings.driver.call(arguments.number(1), arguments.number(0), args))
+    }
+}
+
+impl Bindings {
+    unsafe fn write_plain(
+        &self,
+        context: Context,
+        value: JSValue,
+        text: &mut Vec<u8>,
+    ) -> Result<(), NotPlain> {
+        // SAFETY: by the caller's contract the context is alive and has these bindings.
+        unsafe { self.plain.write(context, &self.layouts, value, Mode::Standard, text) }
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rquickjs::qjs;
 use tandem_contract::{Error, ErrorKind, HostValue};
 
+use crate::bindings;
 use crate::json_read;
 
 /// The context of running code. Everything here is called on its isolate's thread only.
@@ -80,7 +81,7 @@ pub(crate) unsafe fn bytes(context: Context, value: qjs::JSValue) -> Option<Byte
 /// What a host call gives a script; an exception is pending when the result is one.
 ///
 /// # Safety
-/// `context` is alive.
+/// `context` is alive and has bindings.
 pub(crate) unsafe fn from_host(context: Context, value: HostValue) -> qjs::JSValue {
     // SAFETY: by the contract above; pointers are to live buffers of the lengths given.
     unsafe {
@@ -89,7 +90,7 @@ pub(crate) unsafe fn from_host(context: Context, value: HostValue) -> qjs::JSVal
             HostValue::Bool(value) => qjs::JS_MKVAL(qjs::JS_TAG_BOOL, value.into()),
             HostValue::Number(value) => qjs::JS_NewFloat64(value),
             HostValue::Text(text) => string(context, &text),
-            HostValue::Json(json) => json_read::parse(context, &json),
+            HostValue::Json(json) => json_read::parse(context, &bindings::of(context).layouts, &json),
             HostValue::Bytes(bytes) => qjs::JS_NewUint8ArrayCopy(context, bytes.as_ptr(), bytes.len() as _),
         }
     }

@@ -28,7 +28,7 @@ pub(super) const OPS: &[Op] = &[
 /// A streamed `Response` is collected up to this many bytes, a quarter of the default memory of an isolate.
 const LARGEST_BODY: usize = 32 << 20;
 
-/// Between the parts of a call's text. Neither a number nor a function's name contains it.
+/// Between the parts of a call's text. Neither a number nor JSON contains it.
 const SEPARATOR: char = '\0';
 
 /// Responses that came back and were not fetched yet, by the call's number.
@@ -43,9 +43,10 @@ struct Collected {
     body: Bytes,
 }
 
-/// The text is `number NUL name` or `number NUL name NUL data`, the data as JSON.
+/// The text is `number NUL data NUL name`, the data as JSON; it may come as bytes instead, and is
+/// empty if there is none.
 async fn call(cloud: Arc<Cloud>, invocation: Arc<Invocation>, args: HostArgs) -> Result<HostValue> {
-    let (number, name, data) = parse_call(args.text)?;
+    let (number, name, data) = parse_call(args)?;
     let outcome = cloud.invoker()?.invoke(&invocation, name, data).await;
     let response = match outcome.result? {
         Reply::Json(json) => return Ok(HostValue::Json(json)),
@@ -57,14 +58,14 @@ async fn call(cloud: Arc<Cloud>, invocation: Arc<Invocation>, args: HostArgs) ->
     Ok(HostValue::Undefined)
 }
 
-fn parse_call(text: String) -> Result<(u64, String, Option<Bytes>)> {
+fn parse_call(HostArgs { text, bytes }: HostArgs) -> Result<(u64, String, Option<Bytes>)> {
     let malformed = || Error::internal("invoke.call: malformed text");
     let (number, rest) = text.split_once(SEPARATOR).ok_or_else(malformed)?;
-    let name_at = number.len() + 1;
+    let (data, name) = rest.split_once(SEPARATOR).ok_or_else(malformed)?;
+    let data = number.len() + 1..number.len() + 1 + data.len();
     let number = number.parse().map_err(|_| malformed())?;
-    let name = rest.split(SEPARATOR).next().unwrap_or(rest).to_owned();
-    let data_at = name_at + name.len() + 1;
-    let data = (data_at <= text.len()).then(|| Bytes::from(text).slice(data_at..));
+    let name = name.to_owned();
+    let data = bytes.or_else(|| (!data.is_empty()).then(|| Bytes::from(text).slice(data)));
     Ok((number, name, data))
 }
 
@@ -114,25 +115,35 @@ fn unknown_response() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_call;
+    use super::*;
+
+    fn parsed(text: &str, bytes: Option<&'static [u8]>) -> Option<(u64, String, Option<Bytes>)> {
+        parse_call(HostArgs { text: text.to_owned(), bytes: bytes.map(Bytes::from_static) }).ok()
+    }
 
     #[test]
-    fn a_call_is_number_name_and_data() {
-        let (number, name, data) = parse_call("7\0a/b\0{\"x\":\"\\u0000\"}".to_owned()).unwrap();
+    fn a_call_is_number_data_and_name() {
+        let (number, name, data) = parsed("7\0{\"x\":\"\\u0000\"}\0a/b", None).unwrap();
         assert_eq!((number, name.as_str()), (7, "a/b"));
         assert_eq!(data.as_deref(), Some(br#"{"x":"\u0000"}"#.as_slice()));
     }
 
     #[test]
+    fn data_may_come_as_bytes() {
+        let (_, name, data) = parsed("1\0\0a\0b", Some(b"1")).unwrap();
+        assert_eq!((name.as_str(), data.as_deref()), ("a\0b", Some(b"1".as_slice())));
+    }
+
+    #[test]
     fn a_call_without_data_has_no_body() {
-        let (_, name, data) = parse_call("1\0hello".to_owned()).unwrap();
+        let (_, name, data) = parsed("1\0\0hello", None).unwrap();
         assert_eq!((name.as_str(), data), ("hello", None));
     }
 
     #[test]
     fn malformed_calls_are_errors() {
-        for text in ["", "x", "x\0y", "-1\0y"] {
-            assert!(parse_call(text.to_owned()).is_err(), "{text:?}");
+        for text in ["", "x", "1\0y", "x\0\0y", "-1\0\0y"] {
+            assert!(parsed(text, None).is_none(), "{text:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) mod documents;
 mod env;
 pub(crate) mod fetch;
 pub(crate) mod invoke;
-mod request;
+pub(crate) mod request;
 mod storage;
 pub(crate) mod streams;
 mod web;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use tandem_contract::{Error, ErrorKind, HostArgs, HostValue, Invocation, Payload, Result};
+use tandem_contract::{Error, ErrorKind, HostArgs, HostValue, Invocation, InvocationInput, Payload, Result};
 
 use super::Op;
 use crate::cloud::Cloud;
 
 pub(super) const OPS: &[Op] = &[
+    Op::sync("request.whole", whole),
     Op::sync("request.head", head),
     Op::sync("request.body", body),
     Op::sync("request.query", query),
@@ -24,40 +25,54 @@ pub(super) const OPS: &[Op] = &[
 /// Bodies up to here come with the head: fetching one apart costs as much as parsing it.
 const SMALL_BODY: usize = 1024;
 
-/// `{method, path, requestId, whole}`. If `whole`, there is no query and no file, `body` holds the
-/// body if `hasBody`, and `headers` is an empty object if there are none, else `null`.
-fn head(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {
-    let input = &invocation.input;
+/// The whole `ctx` as far as JSON has it, when there is no query and no file and the body is small;
+/// `body` is then `null` if there is none, and nothing else is `null`. A call from another
+/// function, whose path is empty, has no headers: `headers` is empty and `cloud` `null`, for the
+/// script to fill in. Else `undefined`.
+fn whole(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {
+    Ok(whole_text(&invocation.input)?.map_or(HostValue::Undefined, |text| HostValue::Json(text.into())))
+}
+
+pub(crate) fn whole_text(input: &InvocationInput) -> Result<Option<Vec<u8>>> {
     let body = match &input.payload {
-        Payload::Json(text) if text.len() <= SMALL_BODY => Some(&text[..]),
-        Payload::Empty => Some(&[][..]),
-        _ => None,
+        Payload::Json(text) if text.len() <= SMALL_BODY && text.trim_ascii() != b"null" => &text[..],
+        Payload::Empty => b"null",
+        _ => return Ok(None),
     };
-    let mut text = Vec::with_capacity(256 + body.map_or(0, <[u8]>::len));
+    if !input.head.query.is_empty() {
+        return Ok(None);
+    }
+    let mut text = Vec::with_capacity(256 + body.len());
+    write_head(&mut text, input)?;
+    text.extend_from_slice(br#","body":"#);
+    text.extend_from_slice(body);
+    text.extend_from_slice(br#","query":{},"files":[]"#);
+    if input.head.path.is_empty() {
+        text.extend_from_slice(br#","headers":{},"cloud":null"#);
+    }
+    text.push(b'}');
+    Ok(Some(text))
+}
+
+/// `{method, path, requestId}`.
+fn head(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {
+    let mut text = Vec::with_capacity(256);
+    write_head(&mut text, &invocation.input)?;
+    text.push(b'}');
+    Ok(HostValue::Json(text.into()))
+}
+
+/// An object without its end.
+fn write_head(text: &mut Vec<u8>, input: &InvocationInput) -> Result<()> {
     for (key, value) in [
         (&br#"{"method":"#[..], &*input.head.method),
         (br#","path":"#, &input.head.path),
         (br#","requestId":"#, &input.request_id),
     ] {
         text.extend_from_slice(key);
-        serde_json::to_writer(&mut text, value).map_err(Error::internal)?;
+        serde_json::to_writer(&mut *text, value).map_err(Error::internal)?;
     }
-    match body.filter(|_| input.head.query.is_empty()) {
-        None => text.extend_from_slice(br#","whole":false"#),
-        Some(body) => {
-            text.extend_from_slice(br#","whole":true,"headers":"#);
-            text.extend_from_slice(if input.head.headers.is_empty() { b"{}" } else { b"null" });
-            text.extend_from_slice(br#","hasBody":"#);
-            if body.is_empty() {
-                text.extend_from_slice(b"false");
-            } else {
-                text.extend_from_slice(br#"true,"body":"#);
-                text.extend_from_slice(body);
-            }
-        }
-    }
-    text.push(b'}');
-    Ok(HostValue::Json(text.into()))
+    Ok(())
 }
 
 fn body(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {

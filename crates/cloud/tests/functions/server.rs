@@ -112,9 +112,12 @@ impl Invoker for Callee {
             "stream" => {
                 "export default () => new Response(new ReadableStream({ start(s) { s.enqueue(new Uint8Array([104])); s.enqueue(new Uint8Array([105])); s.close() } }))"
             }
+            "a\0b" => "export default () => 'called by a name with NUL'",
             other => panic!("no function is called {other}"),
         };
         let payload = body.map_or(Payload::Empty, Payload::Json);
+        // No module has a name with NUL.
+        let name = name.replace('\0', "-");
         self.engine.invoke(program(&name, source), invocation(&name, payload, caller.input.depth + 1))
     }
 }

@@ -13,7 +13,8 @@ use tandem_contract::{
     RequestHead, Result,
 };
 
-const OPS: [(&str, OpMode); 12] = [
+const OPS: [(&str, OpMode); 13] = [
+    ("request.whole", OpMode::Sync),
     ("request.head", OpMode::Sync),
     ("request.body", OpMode::Sync),
     ("request.query", OpMode::Sync),
