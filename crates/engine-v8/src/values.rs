@@ -83,8 +83,12 @@ fn byte_array<'s>(
         copy(scope, &bytes)?
     } else {
         if !usage.take(length) {
-            usage.exhaust();
-            return None;
+            // As V8 does itself before it gives up: buffers that nobody holds may still be there.
+            scope.low_memory_notification();
+            if !usage.take(length) {
+                usage.exhaust();
+                return None;
+            }
         }
         let own = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         let mut held = Box::new(Held { bytes: own, usage: std::sync::Arc::clone(usage) });
