@@ -43,11 +43,11 @@ fn emulator(variable: &str, required: bool) -> Option<String> {
 async fn azure() -> (Option<Subject>, Turn) {
     static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
     let turn = Arc::clone(&TURN).lock_owned().await;
-    let Some(endpoint) = emulator("TANDEM_TEST_AZURE", true) else { return (None, turn) };
-    // The account and key that every Azurite has.
+    let Some(account) = emulator("TANDEM_TEST_AZURE", true) else { return (None, turn) };
+    let account: serde_json::Value = serde_json::from_str(&account).unwrap();
     let config = json!({
-        "endpoint": endpoint, "emulator": true, "account": "devstoreaccount1",
-        "access_key": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+        "endpoint": account["endpoint"], "emulator": true, "account": account["account"],
+        "access_key": account["access_key"],
     });
     let store = AzureFactory::open(serde_json::from_value(config).unwrap(), context()).await.unwrap();
     (Some(emptied(store).await), turn)

@@ -83,6 +83,8 @@ impl Bench {
                     ))
                     .build_https(),
             );
+        // Refused when it was done before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             http: reqwest::Client::builder().no_proxy().build()?,
             server: variable("TANDEM_URL")?,

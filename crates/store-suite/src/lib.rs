@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod bulk;
+pub mod certificates;
 pub mod common;
 pub mod documents;
 pub mod indexes;

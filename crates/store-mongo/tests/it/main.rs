@@ -8,6 +8,7 @@ mod documents;
 mod faults;
 mod functions;
 mod mongod;
+mod security;
 mod standalone;
 mod transactions;
 mod watch;

@@ -16,6 +16,8 @@ const START: Duration = Duration::from_secs(120);
 pub(crate) struct Mongod {
     program: PathBuf,
     replica_set: bool,
+    /// Beside those of every test, and what its URLs then say.
+    options: (Vec<String>, String),
     port: u16,
     folder: TempDir,
     child: Option<Child>,
@@ -24,6 +26,15 @@ pub(crate) struct Mongod {
 impl Mongod {
     /// `None`, said loudly, where no program is known and none is required.
     pub(crate) async fn start(replica_set: bool) -> Option<Self> {
+        Self::start_with(replica_set, Vec::new(), String::new()).await
+    }
+
+    /// With options of the program, and those of a URL that reaches it then, each with `&` before it.
+    pub(crate) async fn start_with(
+        replica_set: bool,
+        options: Vec<String>,
+        url_options: String,
+    ) -> Option<Self> {
         let Some(program) = program().await else {
             let required = std::env::var_os("TANDEM_REQUIRE_ALL").is_some_and(|value| value == "1");
             assert!(!required, "no mongod to start, and TANDEM_REQUIRE_ALL=1");
@@ -32,7 +43,8 @@ impl Mongod {
         };
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { program, replica_set, port, folder, child: None };
+        let mut server =
+            Self { program, replica_set, options: (options, url_options), port, folder, child: None };
         server.spawn();
         let client = server.client().await;
         if replica_set {
@@ -41,6 +53,10 @@ impl Mongod {
         }
         server.wait().await;
         Some(server)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -62,6 +78,7 @@ impl Mongod {
         let mut command = Command::new(&self.program);
         command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
         command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
+        command.args(&self.options.0);
         command.arg("--port").arg(self.port.to_string());
         command.arg("--dbpath").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
         if self.replica_set {
@@ -99,11 +116,12 @@ impl Mongod {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
-    async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         let url = format!(
-            "mongodb://127.0.0.1:{}/?directConnection=true&serverSelectionTimeoutMS={}",
+            "mongodb://127.0.0.1:{}/?directConnection=true&serverSelectionTimeoutMS={}{}",
             self.port,
-            START.as_millis()
+            START.as_millis(),
+            self.options.1
         );
         Client::with_uri_str(url).await.unwrap()
     }

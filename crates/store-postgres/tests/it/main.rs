@@ -10,6 +10,7 @@ mod faults;
 mod functions;
 mod indexes;
 mod races;
+mod security;
 mod server;
 mod sql;
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use tandem_store_suite::certificates::Certificates;
 use tempfile::TempDir;
 
 /// A throw-away cluster; ended when dropped.
@@ -13,11 +14,40 @@ pub(crate) struct Server {
     binaries: PathBuf,
     folder: TempDir,
     port: u16,
+    /// Options of the server beside those of every test.
+    options: String,
 }
 
 impl Server {
     /// Starts one, or returns nothing where Postgres' own programs are not installed.
     pub(crate) fn start() -> Option<Self> {
+        let server = Self::initialised(&["-A", "trust"])?;
+        server.up();
+        Some(server)
+    }
+
+    /// Starts one that asks for `password` (SCRAM) and takes connections over TLS alone.
+    pub(crate) fn start_secured(password: &str, certificates: &Certificates) -> Option<Self> {
+        let passwords = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&passwords, password).unwrap();
+        fs::set_permissions(&passwords, fs::Permissions::from_mode(0o644)).unwrap();
+        let file = passwords.path().display().to_string();
+        let mut server = Self::initialised(&["-A", "scram-sha-256", "--pwfile", &file])?;
+        let data = PathBuf::from(server.data());
+        let owner = fs::metadata(&data).unwrap();
+        for (name, text) in [("server.crt", &certificates.server), ("server.key", &certificates.key)] {
+            let path = data.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        }
+        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+        server.options = "-c ssl=on".to_owned();
+        server.up();
+        Some(server)
+    }
+
+    fn initialised(authentication: &[&str]) -> Option<Self> {
         let Some(binaries) = binaries() else {
             let required = std::env::var("TANDEM_REQUIRE_ALL").is_ok_and(|value| value == "1");
             assert!(!required, "no initdb and pg_ctl, and TANDEM_REQUIRE_ALL=1 asks for them");
@@ -28,11 +58,15 @@ impl Server {
         // The server runs as another user when the test is root.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let server = Self { binaries, folder, port };
+        let server = Self { binaries, folder, port, options: String::new() };
         let data = server.data();
-        server.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]);
-        server.up();
+        let arguments = ["-D", &data, "-U", "postgres", "-E", "UTF8", "--no-sync"];
+        server.run("initdb", &[&arguments, authentication].concat());
         Some(server)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn url(&self) -> String {
@@ -41,7 +75,8 @@ impl Server {
 
     pub(crate) fn up(&self) {
         let log = self.folder.path().join("log").display().to_string();
-        let options = format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''", self.port);
+        let (port, more) = (self.port, &self.options);
+        let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {more}");
         self.run("pg_ctl", &["-D", &self.data(), "-l", &log, "-w", "-t", "60", "-o", &options, "start"]);
     }
 
@@ -91,7 +126,7 @@ impl Server {
 
     fn run(&self, program: &str, arguments: &[&str]) {
         let program = self.binaries.join(program);
-        let is_root = fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        let is_root = fs::metadata("/proc/self").map(|own| own.uid() == 0);
         let mut command = if is_root.unwrap_or(false) {
             let mut command = Command::new("runuser");
             command.args(["-u", "postgres", "--"]).arg(program);

@@ -24,7 +24,7 @@ impl Signing {
         let bucket = Bucket::new("presigned").unwrap();
         put(&store, &bucket, "there", "there").await;
         // Refused when it was done before.
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { store, bucket, client: Client::new() }
     }
 
