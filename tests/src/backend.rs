@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -40,6 +41,8 @@ pub enum Place {
     Memory,
     /// An S3 server.
     S3(S3),
+    /// An account of Azure, or of what speaks like it.
+    Azure(Azure),
 }
 
 /// An S3 server.
@@ -59,10 +62,41 @@ pub struct S3 {
     pub bucket: String,
 }
 
+/// An account of Azurite.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub struct Azure {
+    /// `http://host:port/account`.
+    pub endpoint: String,
+    /// The account.
+    pub account: String,
+    /// Its key.
+    pub access_key: String,
+    /// The query of a request that may make containers.
+    pub make_containers: String,
+}
+
+impl Azure {
+    fn make_container(&self, name: &str) -> Result<(), String> {
+        let Self { endpoint, make_containers, .. } = self;
+        let url = format!("{endpoint}/{name}?restype=container&{make_containers}");
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "PUT", "-H", "content-length: 0"]);
+        let output = curl.arg(url).output().map_err(|error| format!("curl: {error}"))?;
+        match String::from_utf8_lossy(&output.stdout).trim() {
+            // Servers that share it make it once.
+            "201" | "409" => Ok(()),
+            status => {
+                Err(format!("the container {name}: {status} {}", String::from_utf8_lossy(&output.stderr)))
+            }
+        }
+    }
+}
+
 /// What tells where a server is, by backend.
 const POSTGRES: &str = "TANDEM_TEST_POSTGRES_URL";
 const MONGO: &str = "TANDEM_TEST_MONGO_URL";
 const S3_SERVERS: &str = "TANDEM_TEST_S3";
+const AZURE: &str = "TANDEM_TEST_AZURE";
 
 impl Backends {
     /// Says loudly what is missing.
@@ -95,6 +129,14 @@ impl Backends {
                 blobs.extend(servers.into_iter().map(Place::S3));
             }
             None => missing("s3", &not_told(S3_SERVERS)),
+        }
+        match variable(AZURE) {
+            Some(json) => {
+                let account = serde_json::from_str(&json)
+                    .unwrap_or_else(|error| panic!("{AZURE} is not a JSON object of an account: {error}"));
+                blobs.push(Place::Azure(account));
+            }
+            None => missing("azure", &not_told(AZURE)),
         }
         Self { engines, functions: stores.clone(), documents: stores, blobs }
     }
@@ -133,6 +175,7 @@ impl Place {
             Self::Local => "local",
             Self::Memory => "memory",
             Self::S3(server) => &server.name,
+            Self::Azure(_) => "azure",
         }
     }
 
@@ -160,6 +203,13 @@ impl Place {
                 settings.add("s3.path_style", "true");
                 settings.add("s3.create_buckets", "true");
             }
+            Self::Azure(account) => {
+                settings.backend("azure");
+                settings.add("azure.endpoint", &account.endpoint);
+                settings.add("azure.emulator", "true");
+                settings.add("azure.account", &account.account);
+                settings.add("azure.access_key", &account.access_key);
+            }
         }
         settings.all
     }
@@ -173,10 +223,23 @@ impl Place {
             Self::Local => settings.add("local.root", &folder.join("objects").display().to_string()),
             Self::Postgres { .. } => settings.add("postgres.schema", name),
             Self::Mongo { .. } => settings.add("mongo.database", name),
-            Self::S3(_) => settings.add("bucket", name),
+            Self::S3(_) | Self::Azure(_) => settings.add("bucket", name),
             Self::Memory => {}
         }
         settings.all
+    }
+}
+
+impl Place {
+    /// Makes what a server does not make itself, for what [`Self::apart`] then names.
+    ///
+    /// # Errors
+    /// Why it could not be made.
+    pub fn prepare(&self, name: &str) -> Result<(), String> {
+        match self {
+            Self::Azure(account) => account.make_container(name),
+            _ => Ok(()),
+        }
     }
 }
 

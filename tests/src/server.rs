@@ -53,6 +53,7 @@ impl Server {
             ("documents", &combination.documents),
             ("storage", &combination.blobs),
         ] {
+            place.prepare(shared_name)?;
             settings.extend(place.apart(section, shared_name, &data));
         }
         settings.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));

@@ -8,11 +8,13 @@ use super::wait;
 use crate::process;
 
 const PACKAGE: &str = "azurite@3.37.0";
-/// The account that every Azurite has.
+/// The account that every Azurite has, and its key.
 const ACCOUNT: &str = "devstoreaccount1";
+const ACCESS_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 /// Lets anybody make containers in it, signed with the key that every Azurite has.
 const SIGNATURE: &str = "sv=2018-11-09&ss=b&srt=c&sp=cl&se=2099-01-01T00%3A00%3A00Z&spr=https%2Chttp&sig=ThrTCUlUc6p7xd1ZWHC%2BbXBLamFFIss%2FGamBxwW%2Fr7k%3D";
-/// What the tests write to: the runtime makes no containers.
+/// What the tests of the store write to: the runtime makes no containers.
 const CONTAINERS: [&str; 3] = ["default", "default-2", "other-bucket-1"];
 
 pub(crate) fn start(home: &Home, _: super::Install) -> Result<Running, String> {
@@ -28,7 +30,10 @@ pub(crate) fn start(home: &Home, _: super::Install) -> Result<Running, String> {
     for container in CONTAINERS {
         make_container(&endpoint, container, &home.log())?;
     }
-    Ok(Running { pid, variable: "TANDEM_TEST_AZURE".to_owned(), value: endpoint })
+    let value = format!(
+        r#"{{"endpoint":"{endpoint}","account":"{ACCOUNT}","access_key":"{ACCESS_KEY}","make_containers":"{SIGNATURE}"}}"#
+    );
+    Ok(Running { pid, variable: "TANDEM_TEST_AZURE".to_owned(), value })
 }
 
 /// The script that starts the blob server alone.
