@@ -124,7 +124,7 @@ pub(super) const PRIMITIVES: &[Type] = &[
         branches: &[
             "{str} + {str}",
             "{str} + {any}",
-            "`<${{any}}|${{str}}>`",
+            "`<${{str}}|${{any}}>`",
             "{str}.slice({int}, {int})",
             "{str}.slice({int})",
             "{str}.substring({int}, {int})",
