@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
 use tandem_tests::backend::{Backends, Place};
 use tandem_tests::case::{Expected, PublishOptions, Step};
 use tandem_tests::client::{Answer, Client};
@@ -129,25 +129,29 @@ fn peak(pid: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn an_upload_of_a_gibibyte_streams() {
+async fn a_gibibyte_streams_in_and_out_by_signed_urls() {
     const PIECE: usize = 1 << 20;
     const PIECES: usize = 1024;
     const MOST_KIB: u64 = 32 << 10;
     for server in servers() {
         let client = Client::new(server.url());
-        let source = "import cloud from '@tandem/cloud'; export default () => cloud.storage.bucket().getUploadUrl('big')";
+        let source = "import cloud from '@tandem/cloud'; const big = cloud.storage.bucket(); export default async () => [await big.getUploadUrl('big'), await big.getDownloadUrl('big')]";
         publish(&client, "sign", source).await.expect("it is published");
-        let url = invoke(&client, "sign").await.and_then(|answer| answer.json()).expect("there is a URL");
-        let url = url.as_str().expect("the URL is a text").to_owned();
+        let urls = invoke(&client, "sign").await.expect("there is an answer");
+        let [upload, download]: [String; 2] = serde_json::from_slice(&urls.body).expect("there are two URLs");
         let pid = server.pid().expect("the server runs");
         let before = peak(pid);
         let piece = bytes::Bytes::from(vec![7_u8; PIECE]);
         let body = stream::iter(std::iter::repeat_n(piece, PIECES).map(Ok::<_, std::io::Error>));
         let http = tandem_tests::client::builder().no_proxy().build().expect("an HTTP client can be made");
         let request =
-            http.put(url).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
+            http.put(upload).header("content-length", PIECE * PIECES).body(reqwest::Body::wrap_stream(body));
         let response = request.send().await.expect("there is an answer");
         assert!(response.status().is_success(), "{}", response.status());
+        let response = http.get(download).send().await.expect("there is an answer");
+        let pieces = response.bytes_stream().map_ok(|piece| piece.len());
+        let read = pieces.try_fold(0, async |sum, length| Ok(sum + length)).await.expect("it is whole");
+        assert_eq!(read, PIECE * PIECES);
         let grown = peak(pid) - before;
         assert!(grown <= MOST_KIB, "the process grew by {grown} KiB");
         let step = Step { path: Some("/readyz".into()), method: Some("GET".into()), ..Step::default() };
