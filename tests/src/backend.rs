@@ -214,6 +214,17 @@ impl Place {
         settings.all
     }
 
+    /// Makes what a server does not make itself, for what [`Self::apart`] then names.
+    ///
+    /// # Errors
+    /// Why it could not be made.
+    pub fn prepare(&self, name: &str) -> Result<(), String> {
+        match self {
+            Self::Azure(account) => account.make_container(name),
+            _ => Ok(()),
+        }
+    }
+
     /// The settings that keep what is in `section` apart from everything else on a shared server:
     /// `name` is a schema, a database or a bucket.
     pub fn apart(&self, section: &str, name: &str, folder: &Path) -> Vec<(String, String)> {
@@ -227,19 +238,6 @@ impl Place {
             Self::Memory => {}
         }
         settings.all
-    }
-}
-
-impl Place {
-    /// Makes what a server does not make itself, for what [`Self::apart`] then names.
-    ///
-    /// # Errors
-    /// Why it could not be made.
-    pub fn prepare(&self, name: &str) -> Result<(), String> {
-        match self {
-            Self::Azure(account) => account.make_container(name),
-            _ => Ok(()),
-        }
     }
 }
 

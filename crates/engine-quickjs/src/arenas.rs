@@ -92,6 +92,7 @@ impl Arenas {
                 self.kept_by_size.borrow_mut()[index] = kept + 1;
             }
         }
+        // Those made while looking do not count.
         self.made_by_size.replace([0; BLOCKS.len()]);
         self.made.set(0);
     }
@@ -133,5 +134,43 @@ impl Arenas {
             unsafe { qjs::js_free_rt(runtime, block) };
         }
         self.kept_by_size.replace([0; BLOCKS.len()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use rquickjs::{Context, Runtime};
+
+    use super::*;
+    use crate::memory::{CountingAllocator, Usage};
+
+    /// The sizes above are the engine's own, and what is kept is given back.
+    #[test]
+    fn arenas_of_every_size_are_known_and_kept() {
+        let usage = Rc::new(Usage::new(64 << 20));
+        let runtime = Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&usage))).unwrap();
+        let context = Context::full(&runtime).unwrap();
+        usage.set_preparing(false);
+        // SAFETY: the runtime is the one that notes its arenas here, and runs nothing.
+        context.with(|context| unsafe {
+            let engine = qjs::JS_GetRuntime(context.as_raw().as_ptr());
+            let arenas = usage.arenas();
+            for (index, size) in BLOCKS.into_iter().enumerate() {
+                arenas.made_by_size.replace([0; BLOCKS.len()]);
+                let block = arenas.first_block(engine, index).unwrap();
+                assert_eq!(arenas.made_by_size.borrow()[index], 1, "blocks of {size} bytes");
+                qjs::js_free_rt(engine, block);
+            }
+            arenas.made.set(LOOK_AFTER);
+            arenas.made_by_size.replace([OFTEN; BLOCKS.len()]);
+            let before = usage.bytes();
+            arenas.keep(engine);
+            assert_eq!(arenas.kept.borrow().len(), BLOCKS.len());
+            assert!(usage.bytes() > before + BLOCKS.len() * SMALLEST / 2);
+            arenas.give_back(engine);
+            assert!(usage.bytes() <= before, "{} bytes stay", usage.bytes() - before);
+        });
     }
 }

@@ -8,11 +8,11 @@
 use std::cell::{Cell, RefCell};
 
 use rquickjs::qjs::{self, JSAtom, JSValue};
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 
 use crate::values::{self, Context};
 
-/// Layouts known at a time.
+/// Layouts kept at a time, and those that came once and are remembered.
 const MOST: usize = 64;
 /// Objects that pass before layouts are noted: a function that is called once in a while has no use
 /// for them, and memory for it.
@@ -38,13 +38,16 @@ impl Layout {
     }
 }
 
-/// The layouts of one isolate.
+/// The layouts of one isolate, by hash. Two layouts of one hash do no harm: the second is not kept.
 #[derive(Default)]
 pub(crate) struct Layouts {
-    /// By hash: the objects that keep a layout, which are owned, or none before it comes again. Two
-    /// layouts of one hash do no harm: the second is not kept.
-    known: RefCell<FxHashMap<u64, Vec<JSValue>>>,
     passed: Cell<u32>,
+    /// Those that came once.
+    once: RefCell<FxHashSet<u64>>,
+    /// Those that came again.
+    kept: RefCell<FxHashSet<u64>>,
+    /// The objects that keep them, which are owned.
+    steps: RefCell<Vec<JSValue>>,
 }
 
 impl Layouts {
@@ -60,21 +63,22 @@ impl Layouts {
             self.passed.set(self.passed.get() + 1);
             return;
         }
-        let mut known = self.known.borrow_mut();
-        if let Some(steps) = known.get_mut(&layout.hash) {
-            if steps.is_empty() {
-                // SAFETY: by the contract above.
-                *steps = unsafe { make_steps(context, object) };
-            }
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() == MOST || kept.contains(&layout.hash) {
             return;
         }
-        if known.len() == MOST {
-            // Objects used as dictionaries: what came once makes place.
-            known.retain(|_, steps| !steps.is_empty());
+        let mut once = self.once.borrow_mut();
+        if once.remove(&layout.hash) {
+            kept.insert(layout.hash);
+            // SAFETY: by the contract above.
+            self.steps.borrow_mut().extend(unsafe { make_steps(context, object) });
+            return;
         }
-        if known.len() < MOST {
-            known.insert(layout.hash, Vec::new());
+        if once.len() == MOST {
+            // Objects used as dictionaries.
+            once.clear();
         }
+        once.insert(layout.hash);
     }
 
     /// Forgets them all.
@@ -83,7 +87,9 @@ impl Layouts {
     /// `context` is the isolate's and alive.
     pub(crate) unsafe fn clear(&self, context: Context) {
         self.passed.set(0);
-        for step in self.known.take().into_values().flatten() {
+        self.once.take();
+        self.kept.take();
+        for step in self.steps.take() {
             // SAFETY: the value is owned and freed once.
             unsafe { qjs::JS_FreeValue(context, step) };
         }

@@ -1,5 +1,5 @@
-//! The behaviour suite on the clouds' emulators, where their addresses are in `TANDEM_TEST_AZURE`
-//! (Azurite) and `TANDEM_TEST_GCS`: no other server speaks these languages. `cargo xtask services`
+//! The behaviour suite on the clouds' emulators, where an account of Azurite is in `TANDEM_TEST_AZURE`
+//! (as JSON) and an address in `TANDEM_TEST_GCS`: no other server speaks these languages. `cargo xtask services`
 //! starts Azurite. Nothing starts one of Google's: the one on PyPI lacks the XML interface.
 #![cfg(test)]
 #![cfg(all(feature = "azure", feature = "gcs"))]
@@ -29,15 +29,15 @@ fn context() -> OpenContext {
     }
 }
 
-/// The address of an emulator that has the containers `default`, `default-2` and `other-bucket-1`.
+/// What tells of an emulator that has the containers `default`, `default-2` and `other-bucket-1`.
 fn emulator(variable: &str, required: bool) -> Option<String> {
-    let address = std::env::var(variable).ok();
-    if address.is_none() {
+    let told = std::env::var(variable).ok();
+    if told.is_none() {
         let needed = required && std::env::var_os("TANDEM_REQUIRE_ALL").is_some();
         assert!(!needed, "{variable} is not set: no emulator to test on");
         eprintln!("NOT TESTED: no emulator, {variable} is not set");
     }
-    address
+    told
 }
 
 async fn azure() -> (Option<Subject>, Turn) {

@@ -1,5 +1,6 @@
 //! What every document store must do, beside what its own tests look at. A store that keeps the
 //! contract passes each of these functions; [`document_tests!`] makes tests of all of them.
+//! [`certificates`] is for tests of any store that is reached over TLS.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 pub mod bulk;

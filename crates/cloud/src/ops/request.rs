@@ -25,14 +25,15 @@ pub(super) const OPS: &[Op] = &[
 /// Bodies up to here come with the head: fetching one apart costs as much as parsing it.
 const SMALL_BODY: usize = 1024;
 
-/// The whole `ctx` as far as JSON has it, when there is no query and no file and the body is small;
-/// `body` is then `null` if there is none, and nothing else is `null`. A call from another
-/// function, whose path is empty, has no headers: `headers` is empty and `cloud` `null`, for the
-/// script to fill in. Else `undefined`.
+/// [`whole_text`], or `undefined`.
 fn whole(_: &Cloud, invocation: &Arc<Invocation>, _: HostArgs) -> Result<HostValue> {
     Ok(whole_text(&invocation.input)?.map_or(HostValue::Undefined, |text| HostValue::Json(text.into())))
 }
 
+/// The whole `ctx` as far as JSON has it, when there is no query and no file and the body is small;
+/// `body` is then `null` if there is none, and nothing else is `null`. A call from another
+/// function, whose path is empty, has no headers: `headers` is empty and `cloud` `null`, for the
+/// script to fill in.
 pub(crate) fn whole_text(input: &InvocationInput) -> Result<Option<Vec<u8>>> {
     let body = match &input.payload {
         Payload::Json(text) if text.len() <= SMALL_BODY && text.trim_ascii() != b"null" => &text[..],

@@ -16,8 +16,10 @@ const START: Duration = Duration::from_secs(120);
 pub(crate) struct Mongod {
     program: PathBuf,
     replica_set: bool,
-    /// Beside those of every test, and what its URLs then say.
-    options: (Vec<String>, String),
+    /// Options of the program beside those of every test.
+    options: Vec<String>,
+    /// Options of a URL that reaches it then, each with `&` before it.
+    url_options: String,
     port: u16,
     folder: TempDir,
     child: Option<Child>,
@@ -29,7 +31,7 @@ impl Mongod {
         Self::start_with(replica_set, Vec::new(), String::new()).await
     }
 
-    /// With options of the program, and those of a URL that reaches it then, each with `&` before it.
+    /// With `options` of the program, and `url_options` of a URL that reaches it then.
     pub(crate) async fn start_with(
         replica_set: bool,
         options: Vec<String>,
@@ -43,8 +45,7 @@ impl Mongod {
         };
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        let mut server =
-            Self { program, replica_set, options: (options, url_options), port, folder, child: None };
+        let mut server = Self { program, replica_set, options, url_options, port, folder, child: None };
         server.spawn();
         let client = server.client().await;
         if replica_set {
@@ -78,7 +79,7 @@ impl Mongod {
         let mut command = Command::new(&self.program);
         command.args(["--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
         command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
-        command.args(&self.options.0);
+        command.args(&self.options);
         command.arg("--port").arg(self.port.to_string());
         command.arg("--dbpath").arg(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
         if self.replica_set {
@@ -121,7 +122,7 @@ impl Mongod {
             "mongodb://127.0.0.1:{}/?directConnection=true&serverSelectionTimeoutMS={}{}",
             self.port,
             START.as_millis(),
-            self.options.1
+            self.url_options
         );
         Client::with_uri_str(url).await.unwrap()
     }
