@@ -6,7 +6,7 @@ const {
   TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetSymbolToStringTag,
 } = require("./primordials.js");
 const context = require("./context.js");
-const { sync, async, op, toError, ignoreRejection } = require("./call.js");
+const { sync, async, op, ignoreRejection } = require("./call.js");
 const { createContext, createInvocation } = require("./invocation-context.js");
 const modules = require("./modules.js");
 
@@ -137,7 +137,7 @@ function settle(id, call, ok, value, code) {
   context.enter(invocation);
   try {
     if (ok) waiting.resolve(value);
-    else waiting.reject(toError(value, code));
+    else waiting.reject(require("./host-errors.js").toError(value, code));
   } catch (error) {
     // Only a timer's callback throws here.
     report(error);

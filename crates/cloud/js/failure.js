@@ -1,7 +1,7 @@
 // What a thrown value tells the caller and the log.
 
 const { ErrorPrototypeToString, JSONStringify, ReflectOwnKeys, String, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeStartsWith, TypeError, WeakSet, WeakSetPrototypeAdd, WeakSetPrototypeDelete, WeakSetPrototypeHas } = require("./primordials.js");
-const { hostCode } = require("./call.js");
+const { hostCode } = require("./host-errors.js");
 
 /** Values nest this deep before the search for what cannot be serialized gives up. */
 const DEEPEST = 1000;

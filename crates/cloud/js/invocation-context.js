@@ -70,20 +70,19 @@ const cloudProperty = lazy("cloud", () => require("./cloud.js"));
 let partial;
 
 function createContext(invocation) {
-  const context = syncOf(WHOLE, invocation);
+  let context = syncOf(WHOLE, invocation);
   if (context === undefined) {
     partial ??= require("./partial-context.js").define(lazy);
-    return addLazy(partial(invocation), invocation);
+    context = partial(invocation);
+  } else {
+    // JSON has no `undefined`.
+    if (context.body === null) context.body = undefined;
+    if (context.path === "") {
+      // Another function calls.
+      context.cloud = require("./cloud.js");
+      return context;
+    }
   }
-  // JSON has no `undefined`.
-  if (context.body === null) context.body = undefined;
-  if (context.path !== "") return addLazy(context, invocation);
-  // Another function calls.
-  context.cloud = require("./cloud.js");
-  return context;
-}
-
-function addLazy(context, invocation) {
   new Owned(context, invocation);
   ReflectDefineProperty(context, "headers", headersProperty);
   ReflectDefineProperty(context, "cloud", cloudProperty);

@@ -1,7 +1,7 @@
 // `cloud.invoke`.
 
 const { JSONStringify, Promise, TypedArrayPrototypeGetLength, TypeError } = require("./primordials.js");
-const { begin, beginPlain, op, sync } = require("./call.js");
+const { begin, op, sync } = require("./call.js");
 
 const CALL = op("invoke.call");
 const RESPONSE_HEAD = op("invoke.responseHead");
@@ -25,7 +25,8 @@ function invoke(name, data) {
         reject(error);
       }
     };
-    if (beginPlain(CALL, `${number}\0\0${name}`, data, answer, reject)) return;
+    const { asyncPlain } = host;
+    if (asyncPlain !== undefined && begin(CALL, `${number}\0\0${name}`, data, answer, reject, asyncPlain)) return;
     begin(CALL, `${number}\0${JSONStringify(data) ?? ""}\0${name}`, undefined, answer, reject);
   });
 }

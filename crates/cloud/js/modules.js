@@ -3,7 +3,6 @@
 
 const { ReflectApply, String, StringPrototypeSlice, StringPrototypeStartsWith } = require("./primordials.js");
 const context = require("./context.js");
-const { toError } = require("./call.js");
 
 let entryPoint;
 let loading;
@@ -30,7 +29,7 @@ async function loadProgram() {
 }
 
 function notAFunction() {
-  return toError("The module has no default export that is a function", "NOT_A_FUNCTION");
+  return require("./host-errors.js").toError("The module has no default export that is a function", "NOT_A_FUNCTION");
 }
 
 /** What a module's users call its default: TypeScript's and Babel's interop included. */

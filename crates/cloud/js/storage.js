@@ -4,7 +4,8 @@ const {
   ArrayPrototypePush, Date, JSONParse, JSONStringify, ObjectFreeze, ReflectDefineProperty, ReflectSetPrototypeOf, String,
   SymbolAsyncIterator, SymbolIterator, SymbolSpecies, Uint8Array,
 } = require("./primordials.js");
-const { async, op, toError } = require("./call.js");
+const { async, op } = require("./call.js");
+const { toError } = require("./host-errors.js");
 const context = require("./context.js");
 const { bytesOf } = require("./web/bytes.js");
 const { illegal, tag } = require("./web/class.js");

@@ -1,7 +1,7 @@
 // Timers of one invocation; they end with it.
 
 const { MathTrunc, ReflectApply, TypeError } = require("./primordials.js");
-const { schedule, cancel } = require("./call.js");
+const { schedule, cancel } = require("./schedule.js");
 const context = require("./context.js");
 
 /** The longest delay, as browsers have it: longer ones fire at once. */

@@ -18,6 +18,7 @@ pub const FREQUENT: &[&str] = &[
     "lines.js",
     "modules.js",
     "partial-context.js",
+    "schedule.js",
     "timers.js",
 ];
 
@@ -60,6 +61,7 @@ const SCRIPTS: &[Script] = scripts![
     "differences.js",
     "entry.js",
     "failure.js",
+    "host-errors.js",
     "inspect.js",
     "invocation-context.js",
     "invoke.js",
@@ -70,6 +72,7 @@ const SCRIPTS: &[Script] = scripts![
     "no-eval.js",
     "partial-context.js",
     "primordials.js",
+    "schedule.js",
     "storage.js",
     "timers.js",
     "types.js",

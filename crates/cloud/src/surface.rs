@@ -120,8 +120,8 @@ fn scripts_call_operations_in_their_mode() {
                 })
             };
             let of_the_other_mode = match modes[name] {
-                OpMode::Sync => &["async", "begin", "beginPlain"][..],
-                OpMode::Async => &["sync", "syncOf"][..],
+                OpMode::Sync => ["async", "begin"],
+                OpMode::Async => ["sync", "syncOf"],
             };
             for function in of_the_other_mode {
                 assert!(!calls(function), "{}: {name} is called through `{function}`", script.name);
@@ -188,6 +188,34 @@ fn ctx_has_the_declared_members() {
     let text = ops::request::whole_text(&called_by_a_function).unwrap().unwrap();
     let context: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&text).unwrap();
     assert_eq!(declared("FunctionContext"), context.keys().map(String::as_str).collect());
+}
+
+/// The names of a list such as `a, b: c, d`, without what stands after a colon.
+fn names_in(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').filter_map(|item| item.split(':').next()).map(str::trim).filter(|name| is_name(name))
+}
+
+#[test]
+fn scripts_take_what_other_scripts_export() {
+    for script in scripts() {
+        for (at, middle) in script.source.match_indices("} = require(\"") {
+            let before = &script.source[..at];
+            let wanted = &before[before.rfind('{').unwrap() + 1..];
+            let (path, after) = script.source[at + middle.len()..].split_once('"').unwrap();
+            if !after.starts_with(");") {
+                continue;
+            }
+            let from = path.rsplit('/').next().unwrap();
+            // Some make their exports otherwise than as a list.
+            let exports =
+                source(from).split_once("module.exports = {").and_then(|(_, rest)| rest.split_once('}'));
+            let Some((exports, _)) = exports.filter(|(list, _)| !list.contains("...")) else { continue };
+            let exports: BTreeSet<_> = names_in(exports).collect();
+            for name in names_in(wanted) {
+                assert!(exports.contains(name), "{} takes {name} from {from}, which has none", script.name);
+            }
+        }
+    }
 }
 
 #[test]

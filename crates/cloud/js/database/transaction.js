@@ -1,7 +1,9 @@
 // `withTransaction`: runs a callback until its transaction is committed.
 
 const { MathRandom, Promise, TypeError } = require("../primordials.js");
-const { async, hostCode, op, schedule } = require("../call.js");
+const { async, op } = require("../call.js");
+const { hostCode } = require("../host-errors.js");
+const { schedule } = require("../schedule.js");
 const { restore, save } = require("../context.js");
 
 const BEGIN = op("documents.begin");

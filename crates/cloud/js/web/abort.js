@@ -1,7 +1,7 @@
 // AbortController and AbortSignal.
 
 const { ArrayPrototypePush, TypeError } = require("../primordials.js");
-const { schedule } = require("../call.js");
+const { schedule } = require("../schedule.js");
 const { illegal, need, tag } = require("./class.js");
 const { DOMException } = require("./dom-exception.js");
 const { Event, EventTarget, handlerOf } = require("./events.js");
