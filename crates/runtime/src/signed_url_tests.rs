@@ -228,7 +228,8 @@ proptest! {
         let url = urls.sign(&bucket(), &key, &put).unwrap();
         let start = "https://example.com/api/objects/".len();
         let at = start + at.index(url.len() - start);
-        let altered = format!("{}{with}{}", &url[..at], &url[at + 1..]);
+        // As clients send it: they take a backslash in a path for a slash.
+        let altered = Url::parse(&format!("{}{with}{}", &url[..at], &url[at + 1..])).unwrap().to_string();
         // Hex digits of an escape mean the same in either case.
         let same = altered.eq_ignore_ascii_case(&url) && url[..at].ends_with(['%', '2']);
         if altered != url && !same {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::home::{self, Home, Running};
-use super::{Install, S3_KEY, S3_SECRET, make_bucket, python, s3_value};
+use super::{Install, S3_DOMAIN, S3_KEY, S3_SECRET, make_bucket, python, s3_value};
 use crate::process;
 
 pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
@@ -21,6 +21,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
     let port = home::free_port(&[])?;
     let mut server = Command::new(&juicefs);
     server.env("MINIO_ROOT_USER", S3_KEY).env("MINIO_ROOT_PASSWORD", S3_SECRET);
+    server.env("MINIO_DOMAIN", S3_DOMAIN);
     server.args([
         "gateway",
         "--no-banner",
@@ -43,5 +44,5 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
     server.arg(&meta).arg(format!("127.0.0.1:{port}"));
     let pid = home.spawn(&mut server)?;
     make_bucket(port, &home.log())?;
-    Ok(Running { pid, variable: "TANDEM_TEST_S3".to_owned(), value: s3_value("juicefs", port) })
+    Ok(Running { pid, variable: "TANDEM_TEST_S3".to_owned(), value: s3_value("juicefs", port, "") })
 }

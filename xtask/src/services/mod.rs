@@ -126,11 +126,13 @@ const S3_KEY: &str = "testkey";
 const S3_SECRET: &str = "testsecret123";
 const S3_REGION: &str = "us-east-1";
 const S3_BUCKET: &str = "test";
+/// The base of host names that have a bucket as their first part; no resolver needs to know it.
+const S3_DOMAIN: &str = "s3.tandem.test";
 
-/// What the tests read of an S3 server.
-fn s3_value(name: &str, port: u16) -> String {
+/// What the tests read of an S3 server; `more` are members that it alone has.
+fn s3_value(name: &str, port: u16, more: &str) -> String {
     format!(
-        r#"{{"name":"{name}","endpoint":"http://127.0.0.1:{port}","region":"{S3_REGION}","access_key":"{S3_KEY}","secret_key":"{S3_SECRET}","bucket":"{S3_BUCKET}"}}"#
+        r#"{{"name":"{name}","endpoint":"http://127.0.0.1:{port}","region":"{S3_REGION}","access_key":"{S3_KEY}","secret_key":"{S3_SECRET}","bucket":"{S3_BUCKET}","domain":"{S3_DOMAIN}"{more}}}"#
     )
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::home::{self, Home, Running};
-use super::{Install, S3_KEY, S3_SECRET, make_bucket, python, s3_value};
+use super::{Install, S3_DOMAIN, S3_KEY, S3_SECRET, make_bucket, python, s3_value};
 
 /// `weed` listens for gRPC this far above each of its ports.
 const GRPC: u16 = 10_000;
@@ -17,7 +17,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
         r#"{{"identities":[{{"name":"test","credentials":[{{"accessKey":"{S3_KEY}","secretKey":"{S3_SECRET}"}}],"actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
     );
     std::fs::write(&identities, config).map_err(|error| error.to_string())?;
-    let mut server = Command::new(weed);
+    let mut server = Command::new(&weed);
     server.args([
         "server",
         "-ip",
@@ -29,6 +29,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
         "-s3",
         "-filer",
     ]);
+    server.args(["-s3.domainName", S3_DOMAIN]);
     // Neither reports to its makers nor opens ports that nobody asked for.
     server.args(["-master.telemetry=false", "-s3.port.iceberg", "0", "-s3.port.lance", "0"]);
     server.arg("-dir").arg(home.data()).arg("-s3.config").arg(&identities);
@@ -37,5 +38,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
     }
     let pid = home.spawn(&mut server)?;
     make_bucket(port, &home.log())?;
-    Ok(Running { pid, variable: "TANDEM_TEST_S3".to_owned(), value: s3_value("seaweedfs", port) })
+    // Tests that kill a server start their own.
+    let value = s3_value("seaweedfs", port, &format!(r#","program":"{}""#, weed.display()));
+    Ok(Running { pid, variable: "TANDEM_TEST_S3".to_owned(), value })
 }

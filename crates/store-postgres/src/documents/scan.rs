@@ -344,28 +344,39 @@ impl Keys {
         let (table, key) = table(self.source);
         let from = match self.source {
             Source::Id(_) => format!("SELECT e.{key} AS key, e.seq, e.body FROM {table} AS e"),
-            // A lookup for each key, whatever the planner believes: without statistics, which come a
-            // minute after the rows, it reads the whole collection instead. `OFFSET` keeps them apart.
+            // A lookup for each key: with statistics from before the rows came the planner would read
+            // the whole collection instead. `OFFSET` keeps them apart.
             _ => format!(
-                "SELECT e.{key}, e.seq, d.body FROM {table} AS e CROSS JOIN LATERAL (
+                "SELECT e.key, e.seq, d.body FROM {table} AS e CROSS JOIN LATERAL (
                     SELECT doc, body FROM c{collection} WHERE seq = e.seq OFFSET 0) AS d"
             ),
         };
         let doc = if matches!(self.source, Source::Id(_)) { "e.doc" } else { "d.doc" };
-        let (bounds, order) = match self.way {
+        // Sorted as the table's own index is, so that a batch is all that is read, whatever the planner
+        // believes: only the index of a plain one has equal keys, and `seq` after them.
+        let has_ties = matches!(self.source, Source::Plain(_));
+        let (bounds, way) = match self.way {
+            Direction::Ascending if has_ties => (format!("(e.{key}, e.seq) > ($1, $2) AND e.{key} < $3"), ""),
             Direction::Ascending => {
-                (format!("(e.{key}, e.seq) > ($1, $2) AND e.{key} < $3"), ("", "key, seq"))
+                (format!("e.{key} >= $1 AND NOT (e.{key} = $1 AND e.seq <= $2) AND e.{key} < $3"), "")
             }
-            Direction::Descending => (
-                format!("e.{key} <= $1 AND NOT (e.{key} = $1 AND e.seq <= $2) AND e.{key} >= $3"),
-                (" DESC", "key DESC, seq"),
-            ),
+            Direction::Descending => {
+                (format!("e.{key} <= $1 AND NOT (e.{key} = $1 AND e.seq <= $2) AND e.{key} >= $3"), " DESC")
+            }
         };
-        let rows = format!(
-            "{from} WHERE {bounds} AND ({doc} @@ $4) IS NOT FALSE ORDER BY e.{key}{}, e.seq LIMIT $5",
-            order.0
-        );
-        let page = bounded("key, seq, body", order.1, &rows);
+        let found = format!("{from} WHERE {bounds} AND ({doc} @@ $4) IS NOT FALSE");
+        let rows = match self.way {
+            // Backwards the index yields equal keys in the other order: what shares the keys of the
+            // batch is sorted.
+            Direction::Descending if has_ties => format!(
+                "{found} AND e.{key} >= (SELECT b.key FROM ({found} ORDER BY e.{key} DESC LIMIT $5) AS b
+                    ORDER BY b.key LIMIT 1)"
+            ),
+            Direction::Ascending | Direction::Descending => found,
+        };
+        let order = format!("key{way}{}", if has_ties { ", seq" } else { "" });
+        let rows = format!("{rows} ORDER BY {order} LIMIT $5");
+        let page = bounded("key, seq, body", &order, &rows);
         format!(
             "SELECT v.version, p.key, p.seq, p.body FROM collections AS v LEFT JOIN LATERAL ({page}) AS p ON true
              WHERE v.id = $6"

@@ -9,6 +9,7 @@ mod documents;
 mod faults;
 mod functions;
 mod indexes;
+mod plans;
 mod races;
 mod security;
 mod server;

@@ -15,6 +15,7 @@ use tandem_store_s3::S3Factory;
 
 use crate::scripted::{Scripted, Then, error};
 use crate::servers;
+use crate::weed::Weed;
 
 const SECRET: &str = "a-secret-that-nobody-sees";
 
@@ -107,6 +108,49 @@ async fn an_upload_that_fails_midway_is_aborted() {
         "{seen:?}"
     );
     assert!(!seen.iter().any(|line| line.starts_with("POST /photos/k?uploadId")), "{seen:?}");
+}
+
+/// 8 MiB each, as parts of an upload are, with word of the one that is read.
+fn parts(count: usize, read: tokio::sync::watch::Sender<usize>) -> BlobBody {
+    let stream = stream::iter(0..count).map(move |n| {
+        read.send_replace(n);
+        Ok(Bytes::from(vec![n as u8; 8 << 20]))
+    });
+    BlobBody::Stream { stream: stream.boxed(), length: None }
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_during_an_upload_keeps_none_of_it() {
+    let Some(mut weed) = Weed::start().await else { return };
+    let store = servers::open(weed.settings()).await.unwrap();
+    put(&store, 1000).await.unwrap();
+    let mut uploads = Vec::new();
+    for key in ["k", "new"] {
+        let (read, mut seen) = tokio::sync::watch::channel(0);
+        let (store, body) = (Arc::clone(&store), parts(1000, read));
+        uploads
+            .push(tokio::spawn(async move { store.put(&bucket(), key, body, PutOptions::default()).await }));
+        seen.wait_for(|part| *part >= 6).await.unwrap();
+    }
+    weed.kill();
+    for upload in uploads {
+        assert_kind(&upload.await.unwrap().unwrap_err(), ErrorKind::StoreUnavailable);
+    }
+    weed.up().await;
+    // The server answers before it has found its volumes.
+    while store.get(&bucket(), "k", None).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // The same store goes on: what was there is there as it was, and the rest is not.
+    let whole = store.get(&bucket(), "k", None).await.unwrap().unwrap();
+    let read: Vec<Bytes> = whole.stream.try_collect().await.unwrap();
+    assert_eq!(read.concat(), [7; 1000]);
+    assert!(store.head(&bucket(), "new").await.unwrap().is_none());
+    let listed = store.list(&bucket(), BlobListing::default()).await.unwrap();
+    assert_eq!(listed.blobs.iter().map(|blob| &*blob.key).collect::<Vec<_>>(), ["k"]);
+    let (read, _seen) = tokio::sync::watch::channel(0);
+    store.put(&bucket(), "new", parts(5, read), PutOptions::default()).await.unwrap();
+    assert_eq!(store.head(&bucket(), "new").await.unwrap().unwrap().size, 5 << 23);
 }
 
 #[tokio::test]

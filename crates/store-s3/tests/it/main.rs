@@ -9,3 +9,4 @@ mod presigned;
 mod scripted;
 mod servers;
 mod tls;
+mod weed;

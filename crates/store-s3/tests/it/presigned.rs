@@ -1,10 +1,12 @@
 //! Presigned URLs, used by a plain HTTP client on real servers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Client, Method};
+use reqwest::{Client, ClientBuilder, Method};
+use serde_json::Value;
 use tandem_contract::{BlobBody, BlobStore, Bucket, Presign, PresignMethod, PutOptions};
 
 use crate::behavior::named;
@@ -20,12 +22,16 @@ struct Signing {
 
 impl Signing {
     async fn on(server: &Server) -> Self {
-        let store = servers::open(server.settings()).await.unwrap();
+        Self::with(server.settings(), Client::builder()).await
+    }
+
+    async fn with(settings: Value, client: ClientBuilder) -> Self {
+        let store = servers::open(settings).await.unwrap();
         let bucket = Bucket::new("presigned").unwrap();
         put(&store, &bucket, "there", "there").await;
         // Refused when it was done before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { store, bucket, client: Client::new() }
+        Self { store, bucket, client: client.build().unwrap() }
     }
 
     async fn url(
@@ -151,6 +157,30 @@ async fn urls_are_for_the_address_that_clients_see() {
         let url = store.presign(&Bucket::new("photos").unwrap(), "a b", &presign).await.unwrap().unwrap();
         assert!(url.starts_with("https://objects.example.com/photos/a%20b?"), "{url}");
         assert!(!url.contains(&server.secret_key));
+    }
+}
+
+#[tokio::test]
+async fn the_bucket_may_be_in_the_name_of_the_host() {
+    for server in servers::all() {
+        let address: SocketAddr = server.endpoint.strip_prefix("http://").unwrap().parse().unwrap();
+        let (name, host) = (&server.name, format!("presigned.{}", server.domain));
+        let mut settings = server.settings();
+        settings["path_style"] = false.into();
+        settings["public_endpoint"] = format!("http://{}:{}", server.domain, address.port()).into();
+        // Nobody but the test knows where these hosts are.
+        let other = format!("test.{}", server.domain);
+        let client = Client::builder().resolve(&host, address).resolve(&other, address);
+        let signing = Signing::with(settings, client).await;
+        let put = signing.url(PresignMethod::Put, "a b+c/d", Some(CONTENT_TYPE), 60).await;
+        assert!(put.starts_with(&format!("http://{host}:{}/a%20b%2Bc/d?", address.port())), "{put}");
+        let written = signing.send(Method::PUT, &put, Some(CONTENT_TYPE), "content").await;
+        assert_eq!(written.0, 200, "{name}: {}", written.1);
+        assert_eq!(signing.store.head(&signing.bucket, "a b+c/d").await.unwrap().unwrap().size, 7, "{name}");
+        let get = signing.url(PresignMethod::Get, "a b+c/d", None, 60).await;
+        assert_eq!(signing.send(Method::GET, &get, None, "").await, (200, "content".to_owned()), "{name}");
+        let altered = get.replacen(&host, &other, 1);
+        assert_refused(name, signing.send(Method::GET, &altered, None, "").await);
     }
 }
 
