@@ -51,6 +51,7 @@ else for (const name of names) defineLazy(name, load);
 if (!host.isNeutral) require("./neutral.js");
 require("./collation.js");
 require("./differences.js");
+require("./fixed-buffers.js");
 require("./no-eval.js");
 
 const entry = require("./entry.js");

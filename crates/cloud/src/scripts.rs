@@ -61,6 +61,7 @@ const SCRIPTS: &[Script] = scripts![
     "differences.js",
     "entry.js",
     "failure.js",
+    "fixed-buffers.js",
     "host-errors.js",
     "inspect.js",
     "invocation-context.js",

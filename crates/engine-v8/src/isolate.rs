@@ -74,7 +74,7 @@ impl V8Isolate {
             let context = v8::Context::new(scope, v8::ContextOptions::default());
             context.set_allow_generation_from_strings(false);
             let scope = &mut v8::ContextScope::new(scope, context);
-            remove_web_assembly(scope);
+            remove_late_globals(scope);
             let mut functions = Vec::new();
             for index in 0..=snapshot::ENTRY.len() {
                 let function = scope
@@ -146,11 +146,14 @@ impl V8Isolate {
     }
 }
 
-/// V8 adds it to each context, after what a snapshot holds.
-fn remove_web_assembly(scope: &mut v8::PinScope) {
+/// V8 adds these to each context, after what a snapshot holds; `differences.js` says of others that
+/// they are not there.
+fn remove_late_globals(scope: &mut v8::PinScope) {
     let global = scope.get_current_context().global(scope);
-    if let Some(name) = values::string(scope, "WebAssembly") {
-        global.delete(scope, name.into());
+    for name in ["SharedArrayBuffer", "WebAssembly"] {
+        if let Some(name) = values::string(scope, name) {
+            global.delete(scope, name.into());
+        }
     }
 }
 
@@ -244,6 +247,7 @@ fn answer<'s>(
 
 impl Drop for V8Isolate {
     fn drop(&mut self) {
+        CURRENT.set(std::ptr::null());
         // They belong to the isolate.
         self.bindings.modules.take();
         self.bindings.synthetic.take();
@@ -252,15 +256,12 @@ impl Drop for V8Isolate {
     }
 }
 
-/// V8 has no memory left and would end the process. Everything in flight is answered, and the
-/// thread stays where it is for ever.
-pub(crate) unsafe extern "C" fn out_of_memory(_: *const c_char, _: &v8::OomDetails) {
-    // SAFETY: the isolate, which runs this, was made on this thread and is not gone.
-    if let Some(bindings) = unsafe { CURRENT.get().as_ref() } {
-        bindings.driver.lose(&Error::new(ErrorKind::MemoryLimit, "The function ran out of memory"));
-        bindings.usage.end_overshoot();
-    }
-    loop {
-        std::thread::park();
-    }
+/// Answers everything in flight in this thread's isolate, which runs no code from here on; `false`
+/// when the thread has none.
+pub(crate) fn lose_current() -> bool {
+    // SAFETY: the isolate was made on this thread, and takes the pointer back when it is dropped.
+    let Some(bindings) = (unsafe { CURRENT.get().as_ref() }) else { return false };
+    bindings.driver.lose(&Error::new(ErrorKind::MemoryLimit, "The function ran out of memory"));
+    bindings.usage.end_overshoot();
+    true
 }

@@ -7,6 +7,7 @@
 mod bindings;
 mod code_cache;
 mod engine;
+mod fatal;
 mod function_text;
 mod interrupts;
 mod isolate;

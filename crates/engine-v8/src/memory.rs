@@ -156,7 +156,7 @@ pub(crate) fn watch(isolate: &mut v8::Isolate, usage: &Arc<Usage>) {
     let data = Arc::as_ptr(usage).cast_mut().cast::<c_void>();
     isolate.add_near_heap_limit_callback(near_limit, data);
     isolate.add_gc_epilogue_callback(collected, data, v8::GCType::kGCTypeMarkSweepCompact);
-    isolate.set_oom_error_handler(crate::isolate::out_of_memory);
+    isolate.set_oom_error_handler(crate::fatal::out_of_memory);
 }
 
 unsafe extern "C" fn near_limit(usage: *mut c_void, current: usize, _: usize) -> usize {

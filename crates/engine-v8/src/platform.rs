@@ -30,6 +30,7 @@ pub(crate) enum Threads {
 pub(crate) fn start(threads: Threads) {
     PLATFORM.get_or_init(|| {
         v8::V8::set_flags_from_string(FLAGS);
+        crate::fatal::take_over();
         // A collection asks a worker to help and then does the work itself, unless the worker is
         // quicker, and that would only move it.
         let platform = tandem_isolate_pool::start_in_batches(|| match threads {

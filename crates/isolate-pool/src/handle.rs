@@ -74,6 +74,8 @@ pub(crate) struct Handle {
     load: AtomicU32,
     next_slot: AtomicU32,
     condemned: AtomicBool,
+    /// Its current event goes on for an invocation that is over.
+    stuck: AtomicBool,
     /// Nanoseconds since `epoch` of the last release; for the least recently used.
     last_used: AtomicU64,
     /// Nanoseconds since `epoch` at which the thread began its current event, 0 while it waits.
@@ -96,6 +98,7 @@ impl Handle {
             load: AtomicU32::new(load),
             next_slot: AtomicU32::new(1),
             condemned: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             last_used: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
             busy_processor_time: AtomicU64::new(0),
@@ -121,10 +124,10 @@ impl Handle {
         }
     }
 
-    /// Invocations in flight; `None` once it takes no more.
+    /// Invocations in flight; `None` once it takes no more, and while it may be about to be given up.
     pub(crate) fn load(&self) -> Option<u32> {
         let load = self.load.load(Ordering::Relaxed);
-        (load & RETIRED == 0).then_some(load)
+        (load & RETIRED == 0 && !self.stuck.load(Ordering::Relaxed)).then_some(load)
     }
 
     /// Reserves a place for one more invocation if fewer than `most` are in flight.
@@ -181,7 +184,13 @@ impl Handle {
     }
 
     pub(crate) fn end_event(&self) {
+        self.stuck.store(false, Ordering::Relaxed);
         self.busy_since.store(0, Ordering::Release);
+    }
+
+    /// Until the current event ends nobody else should be sent here.
+    pub(crate) fn mark_stuck(&self) {
+        self.stuck.store(true, Ordering::Relaxed);
     }
 
     /// How long the thread has been at its current event, and its processor time when it began.

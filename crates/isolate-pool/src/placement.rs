@@ -61,7 +61,7 @@ impl<F: IsolateFactory> Shared<F> {
         let own = group.len();
         if nested || own < self.limits.isolates_per_function {
             // Another may have made one while this waited for the lock.
-            if let Some(handle) = group.enter(self.concurrency, own, BUSY) {
+            if let Some(handle) = group.enter(self.concurrency, self.limits.isolates_per_function, BUSY) {
                 return Ok(Some(handle));
             }
             if state.resident.len() < self.limits.isolates || self.evict(state) || nested {

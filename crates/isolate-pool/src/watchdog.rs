@@ -35,6 +35,7 @@ pub(crate) fn inspect(handle: &Handle, grace: Duration) -> Verdict {
     if !in_flight.is_stopped() {
         return Verdict::Fine;
     }
+    handle.mark_stuck();
     let mut interrupted = handle.interrupted.lock();
     match *interrupted {
         Some((slot, since)) if slot == in_flight.slot => {

@@ -44,7 +44,7 @@ pub(crate) const GOOD: [Kind; 6] = [
 
 /// Functions that do not: what ends each is in its codes, the usual one first. On a machine that is
 /// busy with other things the wall time may be over before the processor time is.
-pub(crate) const RUNAWAYS: [Kind; 12] = [
+pub(crate) const RUNAWAYS: [Kind; 19] = [
     Kind {
         name: "loop",
         source: "export default () => { for (;;) {} }",
@@ -104,5 +104,36 @@ pub(crate) const RUNAWAYS: [Kind; 12] = [
         name: "invoke",
         source: "import cloud from '@tandem/cloud'; export default () => cloud.invoke('runaway-invoke')",
         codes: &["INVOKE_DEPTH"],
+    },
+    Kind {
+        name: "spread",
+        source: "export default () => [...'.'.repeat(1e9)]",
+        codes: &["MEMORY_LIMIT", "CPU_LIMIT", "FUNCTION_ERROR", "FUNCTION_TIMEOUT"],
+    },
+    Kind {
+        name: "log-lines",
+        source: "export default () => { for (let i = 0; i < 100_000; i++) console.log('line', i) }",
+        codes: &["OK", "CPU_LIMIT", "FUNCTION_TIMEOUT"],
+    },
+    Kind {
+        name: "log-line",
+        source: "export default () => { console.log('x'.repeat(10_000_000)) }",
+        codes: &["OK", "MEMORY_LIMIT"],
+    },
+    Kind {
+        name: "cyclic",
+        source: "export default () => { const a = {}; a.a = a; return a }",
+        codes: &["FUNCTION_ERROR"],
+    },
+    Kind {
+        name: "getter",
+        source: "export default () => ({ get a() { throw new Error('no') } })",
+        codes: &["FUNCTION_ERROR"],
+    },
+    Kind { name: "non-error", source: "export default () => { throw { a: 1 } }", codes: &["FUNCTION_ERROR"] },
+    Kind {
+        name: "unhandled",
+        source: "export default async () => { Promise.reject(new Error('lost')); await null; return 1 }",
+        codes: &["OK"],
     },
 ];

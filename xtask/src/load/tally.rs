@@ -4,9 +4,8 @@ use std::time::Duration;
 /// What a run counted, and what went wrong.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// Answers by code.
-    pub(crate) codes: BTreeMap<String, u64>,
-    pub(crate) times: Vec<Duration>,
+    /// How long answers took, by code.
+    times: BTreeMap<String, Vec<Duration>>,
     pub(crate) failures: Vec<String>,
     /// Failures past those that are kept.
     dropped: u64,
@@ -17,8 +16,7 @@ const KEPT: usize = 20;
 
 impl Tally {
     pub(crate) fn answered(&mut self, code: String, took: Duration) {
-        *self.codes.entry(code).or_default() += 1;
-        self.times.push(took);
+        self.times.entry(code).or_default().push(took);
     }
 
     pub(crate) fn failed(&mut self, failure: String) {
@@ -26,28 +24,29 @@ impl Tally {
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
-        for (code, count) in other.codes {
-            *self.codes.entry(code).or_default() += count;
+        for (code, times) in other.times {
+            self.times.entry(code).or_default().extend(times);
         }
-        self.times.extend(other.times);
         self.dropped += other.dropped;
         other.failures.into_iter().for_each(|failure| self.failed(failure));
     }
 
-    pub(crate) fn count(&self, code: &str) -> u64 {
-        self.codes.get(code).copied().unwrap_or(0)
+    pub(crate) fn count(&self, code: &str) -> usize {
+        self.times.get(code).map_or(0, Vec::len)
     }
 
-    pub(crate) fn total(&self) -> u64 {
-        self.codes.values().sum()
+    pub(crate) fn total(&self) -> usize {
+        self.times.values().map(Vec::len).sum()
     }
 
     /// The time within which `percent` of the answers came.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-        times.get(at).copied().unwrap_or_default()
+        percentile(self.times.values().flatten(), percent)
+    }
+
+    /// The time within which `percent` of the answers with `code` came.
+    pub(crate) fn percentile_of(&self, code: &str, percent: usize) -> Duration {
+        percentile(self.times.get(code).into_iter().flatten(), percent)
     }
 
     /// # Errors
@@ -61,9 +60,17 @@ impl Tally {
     }
 }
 
+fn percentile<'a>(times: impl Iterator<Item = &'a Duration>, percent: usize) -> Duration {
+    let mut times: Vec<_> = times.copied().collect();
+    times.sort_unstable();
+    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(at).copied().unwrap_or_default()
+}
+
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let codes: Vec<String> = self.codes.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        let codes: Vec<String> =
+            self.times.iter().map(|(code, times)| format!("{code} {}", times.len())).collect();
         let (middle, most) = (self.percentile(50), self.percentile(99));
         write!(f, "{} answers ({}), p50 {middle:.1?}, p99 {most:.1?}", self.total(), codes.join(", "))
     }

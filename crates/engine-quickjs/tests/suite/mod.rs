@@ -58,12 +58,12 @@ impl Host for TestHost {
     }
 }
 
-fn engine<F: EngineFactory>(limits: EngineLimits) -> Arc<dyn JsEngine> {
+pub(crate) fn engine<F: EngineFactory>(limits: EngineLimits) -> Arc<dyn JsEngine> {
     let ops = OPS.iter().map(|(name, mode)| OpSpec { name, mode: *mode }).collect();
     F::open(F::Config::default(), limits, Arc::new(TestHost(ops))).expect("the engine starts")
 }
 
-fn limits() -> EngineLimits {
+pub(crate) fn limits() -> EngineLimits {
     EngineLimits {
         isolates: 8,
         isolates_per_function: 4,
@@ -75,7 +75,7 @@ fn limits() -> EngineLimits {
     }
 }
 
-fn program(source: &str) -> Arc<Program> {
+pub(crate) fn program(source: &str) -> Arc<Program> {
     let compiled =
         tandem_compiler::compile("main", source, Language::TypeScript).expect("the source compiles");
     let module = tandem_compiler::load_module(
@@ -89,13 +89,17 @@ fn program(source: &str) -> Arc<Program> {
 }
 
 fn invocation(body: Option<&str>, wall: Duration) -> Arc<Invocation> {
+    invocation_within(body, wall, Duration::from_secs(1))
+}
+
+pub(crate) fn invocation_within(body: Option<&str>, wall: Duration, cpu_time: Duration) -> Arc<Invocation> {
     Arc::new(Invocation::new(InvocationInput {
         function: "main".into(),
         request_id: "r".into(),
         head: RequestHead::default(),
         payload: body.map_or(Payload::Empty, |body| Payload::Json(body.to_owned().into())),
         deadline: Instant::now() + wall,
-        cpu_time: Duration::from_secs(1),
+        cpu_time,
         depth: 0,
         log_limits: LogLimits { lines: 256, line_limit: 1024 },
     }))
@@ -107,7 +111,7 @@ async fn run<F: EngineFactory>(source: &str) -> Outcome {
         .await
 }
 
-fn json(outcome: Outcome) -> String {
+pub(crate) fn json(outcome: Outcome) -> String {
     match outcome.result {
         Ok(Reply::Json(text)) => String::from_utf8(text.to_vec()).expect("JSON is UTF-8"),
         Ok(_) => panic!("the reply is not JSON"),
@@ -115,7 +119,7 @@ fn json(outcome: Outcome) -> String {
     }
 }
 
-fn kind(outcome: Outcome) -> ErrorKind {
+pub(crate) fn kind(outcome: Outcome) -> ErrorKind {
     match outcome.result {
         Ok(_) => panic!("the function succeeded"),
         Err(error) => error.kind(),
@@ -206,6 +210,29 @@ pub(crate) async fn runaway_code_is_stopped_and_the_next_call_works<F: EngineFac
     assert_eq!(engine.metrics().condemned, 0);
 }
 
+/// Searching a text asks neither engine's interrupt: what is left is to answer and to give the thread up.
+pub(crate) async fn a_built_in_that_goes_on_costs_its_thread_and_nothing_else<F: EngineFactory>() {
+    let engine = engine::<F>(limits());
+    let program = program(
+        "export default ({ body }: any) => {
+          const half = 'a'.repeat(5e3);
+          return body.n === 0 ? 'fine' : 'a'.repeat(1e7).indexOf(half + 'b' + half);
+        }",
+    );
+    let call = |n: u8| {
+        let body = format!(r#"{{"n":{n}}}"#);
+        engine.invoke(Arc::clone(&program), invocation(Some(&body), Duration::from_secs(4)))
+    };
+    assert_eq!(kind(call(1).await), ErrorKind::CpuLimit);
+    assert_eq!(json(call(0).await), r#""fine""#);
+    // The answer does not wait for the last step.
+    while engine.metrics().condemned == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(json(call(0).await), r#""fine""#);
+    assert_eq!(engine.metrics().condemned, 1);
+}
+
 pub(crate) async fn nothing_becomes_code<F: EngineFactory>() {
     let outcome = run::<F>("export default () => {
       const tries = [() => eval('1'), () => (0, eval)('1'), () => new Function('return 1')(), () => (async () => {}).constructor('1'), () => (function* () {}).constructor('1'), () => Reflect.construct((() => {}).constructor, ['1'])];
@@ -217,7 +244,7 @@ pub(crate) async fn nothing_becomes_code<F: EngineFactory>() {
 /// Every test of this suite for one engine.
 macro_rules! for_engine {
     ($factory:ty) => {
-        suite::for_engine!($factory: a_value_comes_back an_error_names_the_line_of_the_source interleaved_invocations_keep_their_logs runaway_code_is_stopped_and_the_next_call_works nothing_becomes_code);
+        suite::for_engine!($factory: a_value_comes_back an_error_names_the_line_of_the_source interleaved_invocations_keep_their_logs runaway_code_is_stopped_and_the_next_call_works a_built_in_that_goes_on_costs_its_thread_and_nothing_else nothing_becomes_code);
     };
     ($factory:ty: $($test:ident)*) => {
         $(#[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Which collections and indexes there are.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -13,7 +14,7 @@ use super::store_error;
 
 /// Bits of `documents.seq` below the collection's id.
 const SEQ_BITS: u32 = 36;
-/// Parsed indexes kept; past it the cache starts anew.
+/// Entries kept of each kind; past it a cache starts anew.
 const CACHE_LIMIT: usize = 4096;
 
 /// A collection that exists.
@@ -35,28 +36,75 @@ impl Collection {
     }
 }
 
-/// Parsed definitions by index id, each checked against the stored bytes before use.
+/// What was read of the catalog before.
 #[derive(Default)]
-pub(super) struct DefinitionCache(RwLock<HashMap<i64, Arc<Definition>>>);
+pub(super) struct Cache {
+    /// Parsed definitions by index id, each checked against the stored bytes before use.
+    definitions: RwLock<HashMap<i64, Arc<Definition>>>,
+    /// Collections by name, for statements that look by [`stamp`] whether they are still so.
+    collections: RwLock<HashMap<String, Arc<Known>>>,
+}
 
-impl DefinitionCache {
-    fn get(&self, id: i64, stored: &[u8]) -> Result<Arc<Definition>> {
-        if let Some(definition) = self.0.read().get(&id).filter(|definition| definition.stored() == stored) {
-            return Ok(Arc::clone(definition));
+/// A collection as it was.
+pub(super) struct Known {
+    pub(super) collection: Collection,
+    /// What [`stamp`] gives as long as it is still so.
+    pub(super) stamp: String,
+}
+
+/// SQL for all that plans and writes depend on: the id of the collection `?1`, and of each index its
+/// id, which stands for its definition, and whether it is multikey. Null where there is none.
+macro_rules! stamp {
+    () => {
+        "(SELECT c.id || ':' || coalesce((SELECT group_concat(i.id * 2 + i.multikey, ',' ORDER BY i.id)
+            FROM indexes AS i WHERE i.collection = c.id), '') FROM collections AS c WHERE c.name = ?1)"
+    };
+}
+pub(super) use stamp;
+
+impl Known {
+    fn new(collection: &Collection) -> Self {
+        let of = |index: &Index| (index.id * 2 + i64::from(index.multikey)).to_string();
+        let indexes: Vec<String> = collection.indexes.iter().map(of).collect();
+        Self { stamp: format!("{}:{}", collection.id, indexes.join(",")), collection: collection.clone() }
+    }
+}
+
+impl Cache {
+    /// The collection as it was when it was last loaded.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<Known>> {
+        self.collections.read().get(name).cloned()
+    }
+
+    fn remember(&self, collection: &Collection) {
+        let known = Known::new(collection);
+        if self.collections.read().get(&collection.name).is_some_and(|now| now.stamp == known.stamp) {
+            return;
+        }
+        insert(&mut self.collections.write(), collection.name.clone(), Arc::new(known));
+    }
+
+    fn definition(&self, id: i64, stored: &[u8]) -> Result<Arc<Definition>> {
+        let cached = self.definitions.read().get(&id).cloned();
+        if let Some(definition) = cached.filter(|definition| definition.stored() == stored) {
+            return Ok(definition);
         }
         let definition = Arc::new(Definition::read(stored)?);
-        let mut cache = self.0.write();
-        if cache.len() >= CACHE_LIMIT {
-            cache.clear();
-        }
-        cache.insert(id, Arc::clone(&definition));
+        insert(&mut self.definitions.write(), id, Arc::clone(&definition));
         Ok(definition)
     }
 }
 
+fn insert<K: Eq + Hash, V>(cache: &mut HashMap<K, V>, key: K, value: V) {
+    if cache.len() >= CACHE_LIMIT {
+        cache.clear();
+    }
+    cache.insert(key, value);
+}
+
 pub(super) async fn load(
     connection: &mut SqliteConnection,
-    cache: &DefinitionCache,
+    cache: &Cache,
     name: &str,
 ) -> Result<Option<Collection>> {
     const READ: &str = "SELECT c.id, i.id, i.spec, i.multikey
@@ -71,22 +119,24 @@ pub(super) async fn load(
     for row in &rows {
         indexes.extend(index(row, cache)?);
     }
-    Ok(Some(Collection { id, name: name.to_owned(), indexes }))
+    let collection = Collection { id, name: name.to_owned(), indexes };
+    cache.remember(&collection);
+    Ok(Some(collection))
 }
 
-fn index(row: &SqliteRow, cache: &DefinitionCache) -> Result<Option<Index>> {
+fn index(row: &SqliteRow, cache: &Cache) -> Result<Option<Index>> {
     let Some(id) = row.try_get::<Option<i64>, _>(1).map_err(store_error)? else {
         return Ok(None);
     };
     let stored: &[u8] = row.try_get(2).map_err(store_error)?;
     let multikey = row.try_get(3).map_err(store_error)?;
-    Ok(Some(Index { id, multikey, cut: false, definition: cache.get(id, stored)? }))
+    Ok(Some(Index { id, multikey, cut: false, definition: cache.definition(id, stored)? }))
 }
 
 /// The collection, made when it is not there yet.
 pub(super) async fn load_or_create(
     connection: &mut SqliteConnection,
-    cache: &DefinitionCache,
+    cache: &Cache,
     name: &str,
 ) -> Result<Collection> {
     if let Some(collection) = load(connection, cache, name).await? {

@@ -30,7 +30,7 @@ impl Inner {
         target: &Target,
         definition: Definition,
     ) -> Result<String> {
-        let mut collection = load_or_create(connection, &self.definitions, &target.collection).await?;
+        let mut collection = load_or_create(connection, &self.cache, &target.collection).await?;
         let name = definition.name.clone();
         if definition.is_among(&collection.indexes)? {
             return Ok(name);
@@ -66,7 +66,7 @@ impl Inner {
         target: &Target,
         name: &str,
     ) -> Result<()> {
-        let collection = load(connection, &self.definitions, &target.collection).await?;
+        let collection = load(connection, &self.cache, &target.collection).await?;
         let mut indexes = collection.iter().flat_map(|collection| &collection.indexes);
         let Some(index) = indexes.find(|index| index.definition.name == name) else {
             return Err(Error::new(
@@ -80,7 +80,7 @@ impl Inner {
     pub(super) async fn list_indexes(&self, target: &Target) -> Result<Vec<IndexSpec>> {
         let mut session = self.read(target).await?;
         let loaded = match session.connection() {
-            Ok(connection) => load(connection, &self.definitions, &target.collection).await,
+            Ok(connection) => load(connection, &self.cache, &target.collection).await,
             Err(error) => Err(error),
         };
         let Some(collection) = session.finish(loaded).await? else {
@@ -100,7 +100,7 @@ impl Inner {
     }
 
     async fn drop_collection_on(&self, connection: &mut SqliteConnection, target: &Target) -> Result<bool> {
-        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+        let Some(collection) = load(connection, &self.cache, &target.collection).await? else {
             return Ok(false);
         };
         clear(connection, &collection).await?;

@@ -25,7 +25,7 @@ use tandem_documents::store::{ObjectIds, Plan, Selection, check_name, name_backe
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use self::catalog::{Collection, DefinitionCache, load};
+use self::catalog::{Cache, Collection, load};
 use self::session::{TRANSACTION_LIMIT, Transactions};
 use crate::SqliteConfig;
 use crate::database::Handle;
@@ -46,7 +46,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     ids: ObjectIds,
-    definitions: DefinitionCache,
+    cache: Cache,
     transactions: Transactions,
     sql: SqlFile,
 }
@@ -70,7 +70,7 @@ impl SqliteDocumentStore {
             ids: ObjectIds::new(Arc::clone(&context.clock), &*context.entropy)?,
             clock: Arc::clone(&context.clock),
             entropy: Arc::clone(&context.entropy),
-            definitions: DefinitionCache::default(),
+            cache: Cache::default(),
             transactions: Transactions::new(limit),
             sql,
         });
@@ -210,7 +210,7 @@ impl DocumentStore for SqliteDocumentStore {
         within(&target, async {
             let mut session = self.inner.read(&target).await?;
             let loaded = match session.connection() {
-                Ok(connection) => load(connection, &self.inner.definitions, &target.collection).await,
+                Ok(connection) => load(connection, &self.inner.cache, &target.collection).await,
                 Err(error) => Err(error),
             };
             session.finish(loaded).await.map(drop)

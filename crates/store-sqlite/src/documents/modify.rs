@@ -11,8 +11,9 @@ use tandem_documents::{Filter, Projection, UpdateContext, check_upsert, upsert_d
 
 use super::catalog::{Collection, load, load_or_create};
 use super::plan;
-use super::rows::Writer;
+use super::rows::{NewRow, Writer};
 use super::scan::Scan;
+use super::session::DEFAULT_WAIT;
 use super::{Inner, store_error};
 
 /// An update or replacement, parsed.
@@ -32,9 +33,19 @@ impl Inner {
     pub(super) async fn insert(
         &self,
         target: &Target,
-        documents: Vec<Document>,
+        mut documents: Vec<Document>,
         ordered: bool,
     ) -> Result<InsertResult> {
+        if let ([document], None) = (&mut documents[..], target.transaction)
+            && let Some(known) = self.cache.known(&target.collection)
+            && let Some(row) = NewRow::of(&known, document, &self.ids)
+        {
+            let mut lease = self.handle.writer(target.timeout.unwrap_or(DEFAULT_WAIT)).await?;
+            if row.insert(&mut lease, &known).await? {
+                let inserted_ids = [(0, row.id)].into();
+                return Ok(InsertResult { inserted_ids, ..InsertResult::default() });
+            }
+        }
         let mut session = self.write(target).await?;
         let inserted = match session.connection() {
             Ok(connection) => self.insert_on(connection, target, documents, ordered).await,
@@ -50,7 +61,7 @@ impl Inner {
         documents: Vec<Document>,
         ordered: bool,
     ) -> Result<InsertResult> {
-        let collection = load_or_create(connection, &self.definitions, &target.collection).await?;
+        let collection = load_or_create(connection, &self.cache, &target.collection).await?;
         let mut writer = Writer::new(connection, collection, &self.ids);
         let mut result = InsertResult::default();
         for (index, mut document) in documents.into_iter().enumerate() {
@@ -278,7 +289,7 @@ impl Inner {
     ) -> Result<()> {
         match model {
             WriteModel::Insert(mut document) => {
-                let collection = load_or_create(connection, &self.definitions, &target.collection).await?;
+                let collection = load_or_create(connection, &self.cache, &target.collection).await?;
                 let id = Writer::new(connection, collection, &self.ids).insert(&mut document).await?;
                 result.inserted_ids.insert(index, id);
             }
@@ -302,8 +313,8 @@ impl Inner {
         create: bool,
     ) -> Result<Option<Collection>> {
         match create {
-            true => load_or_create(connection, &self.definitions, &target.collection).await.map(Some),
-            false => load(connection, &self.definitions, &target.collection).await,
+            true => load_or_create(connection, &self.cache, &target.collection).await.map(Some),
+            false => load(connection, &self.cache, &target.collection).await,
         }
     }
 }

@@ -14,7 +14,7 @@ use tandem_documents::{Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, 
 use super::catalog::{Collection, load};
 use super::cursor::Cursor;
 use super::plan;
-use super::scan::{Scan, by_name_and_id};
+use super::scan::{AtOnce, Scan};
 use super::session::Session;
 use super::{BACKEND, Inner, store_error};
 
@@ -38,13 +38,14 @@ impl Inner {
         let projection = find.projection.filter(|projection| !projection.is_empty());
         let projection = projection.as_ref().map(Projection::parse).transpose()?;
         let window = Window { skip: find.skip, limit: find.limit };
-        if let Some(key) = single_id(&selection).filter(|_| target.transaction.is_none()) {
+        if let Some(at_once) = self.at_once(target, &selection, window) {
             let mut lease = self.reader(target).await?;
             let connection = lease.connection().map_err(store_error)?;
-            let rows = by_name_and_id(connection, &target.collection, &key).await?;
-            let mut cursor = Cursor::new(Scan::of_rows(rows), selection.filter, projection, window);
-            cursor.fill(connection).await?;
-            return Ok(cursor.into_stream(Arc::clone(self), target.clone()));
+            if let Some(rows) = at_once.read(connection, &target.collection).await? {
+                let mut cursor = Cursor::new(Scan::of_rows(rows), selection.filter, projection, window);
+                cursor.fill(connection).await?;
+                return Ok(cursor.into_stream(Arc::clone(self), target.clone()));
+            }
         }
         let mut session = self.read(target).await?;
         let started = self.start(&mut session, target, selection, projection, window).await;
@@ -52,6 +53,22 @@ impl Inner {
             return Ok(stream::empty().boxed());
         };
         Ok(cursor.into_stream(Arc::clone(self), target.clone()))
+    }
+
+    /// How one statement answers a query outside of any transaction; most cannot be answered so.
+    fn at_once(&self, target: &Target, selection: &Selection, window: Window) -> Option<AtOnce> {
+        if target.transaction.is_some() {
+            return None;
+        }
+        if let Some(key) = single_id(selection) {
+            return Some(AtOnce::Id(key));
+        }
+        let known = self.cache.known(&target.collection)?;
+        let plan = plan(&known.collection, selection);
+        if selection.sort.is_some() && !plan.sorted {
+            return None;
+        }
+        AtOnce::of_plan(&known, plan, window)
     }
 
     async fn start(
@@ -63,7 +80,7 @@ impl Inner {
         window: Window,
     ) -> Result<Option<Cursor>> {
         let connection = session.connection()?;
-        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+        let Some(collection) = load(connection, &self.cache, &target.collection).await? else {
             return Ok(None);
         };
         let plan = plan(&collection, &selection);
@@ -107,7 +124,7 @@ impl Inner {
         let mut foreign = HashMap::new();
         let everything = Selection::everything()?;
         for name in pipeline.foreign_collections() {
-            let documents = match load(connection, &self.definitions, &name).await? {
+            let documents = match load(connection, &self.cache, &name).await? {
                 Some(collection) => gather(connection, &collection, &everything, Window::default()).await?,
                 None => Vec::new(),
             };
@@ -120,7 +137,7 @@ impl Inner {
         };
         let selection = Selection { document, filter, sort: leading.sort };
         let window = Window { skip: leading.skip, limit: leading.limit };
-        let documents = match load(connection, &self.definitions, &target.collection).await? {
+        let documents = match load(connection, &self.cache, &target.collection).await? {
             Some(collection) => gather(connection, &collection, &selection, window).await?,
             None => Vec::new(),
         };
@@ -152,7 +169,7 @@ impl Inner {
         skip: u64,
         limit: Option<u64>,
     ) -> Result<u64> {
-        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+        let Some(collection) = load(connection, &self.cache, &target.collection).await? else {
             return Ok(0);
         };
         if selection.document.is_empty() {
@@ -189,7 +206,7 @@ impl Inner {
         path: &str,
         selection: &Selection,
     ) -> Result<Vec<Bson>> {
-        let Some(collection) = load(connection, &self.definitions, &target.collection).await? else {
+        let Some(collection) = load(connection, &self.cache, &target.collection).await? else {
             return Ok(Vec::new());
         };
         let plan = plan(&collection, selection);
@@ -211,7 +228,7 @@ impl Inner {
         let selection = self.selection(find.filter, find.sort.as_ref())?;
         let mut session = self.read(target).await?;
         let loaded = match session.connection() {
-            Ok(connection) => load(connection, &self.definitions, &target.collection).await,
+            Ok(connection) => load(connection, &self.cache, &target.collection).await,
             Err(error) => Err(error),
         };
         Ok(match session.finish(loaded).await? {

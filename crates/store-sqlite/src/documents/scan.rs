@@ -2,15 +2,16 @@
 //! connection is held.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use tandem_contract::{Error, ErrorKind, Result};
 use tandem_documents::Direction;
-use tandem_documents::store::{Access, KeyRange, Plan, Source};
+use tandem_documents::store::{Access, KeyRange, Plan, Source, Window};
 
-use super::catalog::Collection;
+use super::catalog::{Collection, Known, stamp};
 use super::store_error;
 
 /// Bodies that one batch may hold, in bytes; a single larger one is still read.
@@ -116,8 +117,89 @@ impl Scan {
     }
 }
 
-/// Reads one document in one statement, which sees one state of the database by itself.
-pub(super) async fn by_name_and_id(
+/// Name and stamp of the collection, index, lower, upper, limit: rows of the documents that `$entries`
+/// names, each with whether the stamp fits.
+macro_rules! at_once {
+    ($entries:literal) => {
+        concat!(
+            "SELECT r.seq, r.body, s.fits FROM (SELECT ",
+            stamp!(),
+            " IS ?2 AS fits) AS s LEFT JOIN (SELECT d.seq, d.body FROM ",
+            $entries,
+            " AS e JOIN documents AS d ON d.seq = e.seq
+                WHERE e.index_id = ?3 AND e.key >= ?4 AND e.key < ?5 ORDER BY e.seq LIMIT ?6) AS r ON true"
+        )
+    };
+}
+
+/// All that a query needs to read, in one statement, which sees one state of the database by itself.
+pub(super) enum AtOnce {
+    /// The document with this `_id` key.
+    Id(Vec<u8>),
+    /// What a range of an index names.
+    Range {
+        /// The collection that the plan is for.
+        known: Arc<Known>,
+        statement: &'static str,
+        index: i64,
+        range: KeyRange,
+        /// Rows to read.
+        limit: usize,
+        /// Nobody wants more rows than that.
+        is_enough: bool,
+    },
+}
+
+impl AtOnce {
+    /// Fits when the plan reads one range of an index that has a document once.
+    pub(super) fn of_plan(known: &Arc<Known>, plan: Plan, window: Window) -> Option<Self> {
+        let Access::Index { source, mut ranges, order: None } = plan.access else { return None };
+        let (statement, id) = match source {
+            Source::Id(_) => return None,
+            Source::Plain(id) => (at_once!("index_entries"), id),
+            Source::Unique(id) => (at_once!("unique_entries"), id),
+        };
+        let index = known.collection.indexes.iter().find(|index| index.id == id)?;
+        let range = ranges.pop().filter(|_| ranges.is_empty() && !index.multikey)?;
+        let is_enough = plan.exact && window.end() <= FIRST_BATCH;
+        let limit = if is_enough { window.end() } else { FIRST_BATCH };
+        Some(Self::Range { known: Arc::clone(known), statement, index: id, range, limit, is_enough })
+    }
+
+    /// The rows, in insertion order; `None` when the collection is not as it was, or there are more.
+    pub(super) async fn read(
+        &self,
+        connection: &mut SqliteConnection,
+        collection: &str,
+    ) -> Result<Option<Vec<StoredRow>>> {
+        match self {
+            Self::Id(key) => by_name_and_id(connection, collection, key).await.map(Some),
+            Self::Range { known, statement, index, range, limit, is_enough } => {
+                let query = sqlx::query(*statement).bind(collection).bind(&known.stamp).bind(index);
+                let query = query.bind(&range.lower).bind(&range.upper).bind(integer(*limit));
+                let rows = query.fetch_all(connection).await.map_err(store_error)?;
+                let found = still_known(&rows)?;
+                Ok(found.filter(|found| *is_enough || found.len() < *limit))
+            }
+        }
+    }
+}
+
+fn still_known(rows: &[SqliteRow]) -> Result<Option<Vec<StoredRow>>> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        if !row.try_get(2).map_err(store_error)? {
+            return Ok(None);
+        }
+        // One row without a document tells that there is none.
+        if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
+            found.push(stored_row(row)?);
+        }
+    }
+    Ok(Some(found))
+}
+
+async fn by_name_and_id(
     connection: &mut SqliteConnection,
     collection: &str,
     key: &[u8],

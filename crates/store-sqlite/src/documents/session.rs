@@ -15,7 +15,7 @@ use super::{Inner, ROLE, store_error};
 use crate::lane::Lease;
 
 /// How long an operation without a timeout of its own waits for a connection.
-const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 /// How long `begin` waits for the writer.
 const BEGIN_WAIT: Duration = Duration::from_secs(5);
 /// How long a transaction may stay open, as the contract says.
