@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tandem_contract::{BlobStore, Clock, DocumentStore, Entropy, Error, Invocation, Invoker, Result};
+use tokio::sync::Semaphore;
 
 use crate::fetch::Fetcher;
 use crate::settings::{CloudParts, StorageSettings};
@@ -25,7 +26,12 @@ pub(crate) struct Cloud {
     /// Weak, because the pipeline that invokes functions holds this host too.
     invoker: OnceLock<Weak<dyn Invoker>>,
     last_handle: AtomicU64,
+    /// KiB that large objects which are read whole may take on their way to functions.
+    pub(crate) reading: Semaphore,
 }
+
+/// KiB of [`Cloud::reading`]: two of the largest objects.
+const READING: usize = 512 << 10;
 
 impl Cloud {
     pub(crate) fn new(parts: CloudParts) -> Result<Self> {
@@ -42,6 +48,7 @@ impl Cloud {
             env: env.into(),
             invoker: OnceLock::new(),
             last_handle: AtomicU64::new(0),
+            reading: Semaphore::new(READING),
         })
     }
 

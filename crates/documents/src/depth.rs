@@ -76,7 +76,7 @@ pub(crate) fn memory_size(document: &Document) -> usize {
         + document.iter().map(|(name, value)| FIELD + name.len() + value_memory(value)).sum::<usize>()
 }
 
-fn value_memory(value: &Bson) -> usize {
+pub(crate) fn value_memory(value: &Bson) -> usize {
     let beyond = match value {
         Bson::Document(document) => memory_size(document),
         Bson::Array(array) => array.iter().map(value_memory).sum(),

@@ -10,6 +10,7 @@ pub mod index_key;
 pub mod store;
 
 mod bson_type;
+mod cost;
 mod decimal;
 mod depth;
 mod distinct;
@@ -26,10 +27,13 @@ mod regex;
 mod slice;
 mod sort;
 mod update;
+mod work;
 
+pub use cost::Cost;
 pub use distinct::distinct_values;
 pub use filter::{Filter, Matched, Predicate, Test};
 pub use pipeline::{Leading, Lookup, Pipeline, PipelineEnv, Tally};
 pub use projection::Projection;
 pub use sort::{Direction, Sort};
 pub use update::{Update, UpdateContext, check_upsert, upsert_document};
+pub use work::{compute_until, until};

@@ -1,5 +1,4 @@
 use std::cell::{Cell, RefCell};
-use std::ffi::c_char;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;

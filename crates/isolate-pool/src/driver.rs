@@ -99,7 +99,7 @@ impl Driver {
             let sender = self.slots.borrow().get(&slot).and_then(|slot| slot.stream.clone());
             self.tokio.spawn(async move {
                 let result = write_reply(sender, args).await;
-                handle.mailbox.push(Event::Settle { slot, call, result });
+                handle.mailbox.push_open(Event::Settle { slot, call, result });
             });
         } else {
             let future = {
@@ -112,7 +112,7 @@ impl Driver {
             }
             self.tokio.spawn(async move {
                 let result = future.await;
-                handle.mailbox.push(Event::Settle { slot, call, result });
+                handle.mailbox.push_open(Event::Settle { slot, call, result });
             });
         }
         Ok(call)

@@ -38,7 +38,7 @@ impl Relay {
         let future = Mutex::new(Some(future));
         let relay = Arc::new(Self { slot, call, future, handle, tokio, woken: AtomicBool::new(true) });
         if let Some(answer) = relay.poll() {
-            relay.handle.mailbox.push(answer);
+            relay.handle.mailbox.push_open(answer);
         }
     }
 
@@ -68,7 +68,7 @@ impl Relay {
         let tokio = self.tokio.clone();
         tokio.spawn(async move {
             if let Some(answer) = std::future::poll_fn(|context| self.poll_future(context)).await {
-                self.handle.mailbox.push(answer);
+                self.handle.mailbox.push_open(answer);
             }
         });
     }

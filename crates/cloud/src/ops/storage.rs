@@ -30,6 +30,8 @@ pub(super) const OPS: &[Op] = &[
 
 /// Bytes of an object that is read whole; larger ones are for `readStream`.
 const LARGEST_WHOLE: u64 = 256 << 20;
+/// Objects up to this size are read whole without waiting for their turn.
+const LARGEST_AT_ONCE: u64 = 1 << 20;
 
 /// Seven days, the longest that S3's signatures last.
 const LONGEST_EXPIRY: f64 = 604_800.0;
@@ -201,6 +203,14 @@ async fn read(cloud: Arc<Cloud>, _: Arc<Invocation>, args: HostArgs) -> Result<H
             request.key, blob.meta.size
         )));
     }
+    // Until the function has it, it counts for none of its limits.
+    let _turn = match blob.meta.size {
+        0..=LARGEST_AT_ONCE => None,
+        size => {
+            let kib = u32::try_from(size >> 10).unwrap_or(u32::MAX);
+            Some(cloud.reading.acquire_many(kib).await.map_err(Error::internal)?)
+        }
+    };
     let Some(first) = blob.stream.next().await.transpose()? else {
         return Ok(HostValue::Bytes(Bytes::new()));
     };

@@ -4,10 +4,11 @@ use tandem_contract::Result;
 use super::arithmetic::NULL;
 use super::array::{array, whole};
 use super::operators::{ANY, Arguments, Named, Operator, Run};
-use super::{Value, bounded, is_nullish};
+use super::{Value, is_nullish};
 use crate::depth::check_size;
 use crate::error::invalid;
 use crate::slice::slice_of;
+use crate::work::Growing;
 
 pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "$concatArrays", arity: (0, ANY), run: Run::Each(concat) },
@@ -19,15 +20,15 @@ pub(super) const OPERATORS: &[Operator] = &[
 pub(super) const NAMED: &[Named] = &[Named::new("$zip", &["inputs", "useLongestLength", "defaults"], 1, zip)];
 
 fn concat(name: &'static str, values: Arguments<'_>) -> Result<Value> {
-    let mut all = Vec::new();
+    let mut all = Growing::default();
     for value in values {
         let value = value?;
         if is_nullish(&value) {
             return NULL;
         }
-        all.extend_from_slice(array(name, &value)?);
+        all.extend(array(name, &value)?.iter().cloned())?;
     }
-    bounded(Some(Bson::Array(all)))
+    Ok(all.into_value())
 }
 
 fn slice(name: &'static str, values: Vec<Value>) -> Result<Value> {
@@ -60,7 +61,9 @@ fn range(name: &'static str, values: Vec<Value>) -> Result<Value> {
     // Each element takes at least 7 bytes: type, one digit, NUL, four bytes.
     check_size((count as usize).saturating_mul(7))?;
     let elements = (0..count).map(|index| Bson::Int32((start + index as i64 * i64::from(step)) as i32));
-    Ok(Some(Bson::Array(elements.collect())))
+    let mut range = Growing::default();
+    range.extend(elements)?;
+    Ok(range.into_value())
 }
 
 fn reverse(name: &'static str, values: Vec<Value>) -> Result<Value> {
@@ -105,5 +108,7 @@ fn zip(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {
         });
         Bson::Array(cells.collect())
     };
-    bounded(Some(Bson::Array((0..length).map(row).collect())))
+    let mut rows = Growing::default();
+    rows.extend((0..length).map(row))?;
+    Ok(rows.into_value())
 }

@@ -6,6 +6,7 @@ use tandem_contract::Result;
 use super::parse::{self, check_variable};
 use super::{Expression, Frame, Names, Scope, Value, bounded, fold, is_nullish, truthy, type_name};
 use crate::error::invalid;
+use crate::work::{Growing, step};
 
 /// An operator with control over evaluation.
 #[derive(Clone, Debug)]
@@ -263,11 +264,12 @@ fn input_array(name: &str, input: &Expression, scope: &Scope<'_>) -> Result<Opti
 
 fn map(input: &Expression, variable: &str, body: &Expression, scope: &Scope<'_>) -> Result<Value> {
     let Some(array) = input_array("$map", input, scope)? else { return Ok(Some(Bson::Null)) };
-    let mapped = array.into_iter().map(|element| {
+    let mut mapped = Growing::default();
+    for element in array {
         let frame = Frame::new(variable, Some(element), scope.frame());
-        Ok(body.evaluate(&scope.with_frame(Some(&frame)))?.unwrap_or(Bson::Null))
-    });
-    bounded(Some(Bson::Array(mapped.collect::<Result<_>>()?)))
+        mapped.push(body.evaluate(&scope.with_frame(Some(&frame)))?.unwrap_or(Bson::Null))?;
+    }
+    Ok(mapped.into_value())
 }
 
 fn filter(
@@ -284,6 +286,7 @@ fn filter(
     };
     let mut kept = Vec::new();
     for element in array {
+        step()?;
         let frame = Frame::new(variable, Some(element), scope.frame());
         if condition.is_true(&scope.with_frame(Some(&frame)))? {
             kept.extend(frame.value);
@@ -305,6 +308,7 @@ fn reduce(input: &Expression, initial: &Expression, body: &Expression, scope: &S
     let Some(array) = input_array("$reduce", input, scope)? else { return Ok(Some(Bson::Null)) };
     let mut value = initial.evaluate(scope)?;
     for element in array {
+        step()?;
         let this = Frame::new("this", Some(element), scope.frame());
         let accumulated = Frame::new("value", value, Some(&this));
         value = bounded(body.evaluate(&scope.with_frame(Some(&accumulated)))?)?;

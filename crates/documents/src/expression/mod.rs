@@ -29,6 +29,7 @@ use tandem_contract::Result;
 use crate::depth::{check_size, value_size};
 use crate::error::not_supported;
 use crate::number::Number;
+use crate::work::{self, Growing};
 use control::Control;
 use operators::{Named, Operator, Run};
 use string_regex::RegexSearch;
@@ -110,6 +111,7 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(root: &'a Document, now: Option<DateTime>) -> Self {
+        work::begin_document();
         Self { root, now, frame: None }
     }
 
@@ -177,9 +179,11 @@ impl Expression {
                 Ok(Some(Bson::Document(document)))
             }
             Self::Array(elements) => {
-                let values =
-                    elements.iter().map(|element| Ok(element.evaluate(scope)?.unwrap_or(Bson::Null)));
-                Ok(Some(Bson::Array(values.collect::<Result<_>>()?)))
+                let mut values = Growing::default();
+                for element in elements {
+                    values.push(element.evaluate(scope)?.unwrap_or(Bson::Null))?;
+                }
+                Ok(values.into_value())
             }
             Self::Call(operator, arguments) => {
                 let mut values = arguments.iter().map(|argument| argument.evaluate(scope));

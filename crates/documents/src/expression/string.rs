@@ -7,6 +7,7 @@ use super::{Value, date_format, is_nullish, number_format, type_name};
 use crate::depth::check_size;
 use crate::error::{invalid, not_supported};
 use crate::number::Number;
+use crate::work::Growing;
 
 pub(super) const OPERATORS: &[Operator] = &[
     Operator { name: "$concat", arity: (0, ANY), run: Run::Each(concat) },
@@ -133,7 +134,9 @@ fn split(name: &'static str, values: Vec<Value>) -> Result<Value> {
     if separator.is_empty() {
         return Err(invalid("$split needs a separator that is not empty"));
     }
-    Ok(Some(Bson::Array(text.split(separator).map(|part| Bson::String(part.to_owned())).collect())))
+    let mut parts = Growing::default();
+    parts.extend(text.split(separator).map(|part| Bson::String(part.to_owned())))?;
+    Ok(parts.into_value())
 }
 
 fn trim(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {

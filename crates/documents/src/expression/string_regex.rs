@@ -4,10 +4,11 @@ use tandem_contract::Result;
 use super::arithmetic::NULL;
 use super::operators::Named;
 use super::string::{string, text};
-use super::{Expression, Names, Scope, Value, bounded, is_nullish};
+use super::{Expression, Names, Scope, Value, is_nullish};
 use crate::depth::check_size;
 use crate::error::invalid;
 use crate::regex::Pattern;
+use crate::work::Growing;
 
 const NAMES: [&str; 3] = ["$regexMatch", "$regexFind", "$regexFindAll"];
 const REPLACE: &[&str] = &["input", "find", "replacement"];
@@ -73,7 +74,10 @@ impl RegexSearch {
         match self.name {
             "$regexMatch" => Ok(Some(Bson::Boolean(pattern.is_match(input)?))),
             "$regexFind" => Ok(Some(match pattern.captures(input, 0)? {
-                Some(groups) => found(input, &groups),
+                Some(groups) => {
+                    let before = groups.first().copied().flatten().unwrap_or_default().0;
+                    found(input, &groups, input[..before].chars().count())
+                }
                 None => Bson::Null,
             })),
             _ => find_all(pattern, input),
@@ -104,33 +108,35 @@ fn compile(name: &str, regex: Option<&Bson>, options: Option<&Bson>) -> Result<O
 
 type Groups = [Option<(usize, usize)>];
 
-fn found(input: &str, groups: &Groups) -> Bson {
+/// `index` is the place of the match in characters.
+fn found(input: &str, groups: &Groups, index: usize) -> Bson {
     let whole = groups.first().copied().flatten().unwrap_or_default();
     let captures = groups.iter().skip(1).map(|group| match group {
         Some((start, end)) => Bson::String(input[*start..*end].to_owned()),
         None => Bson::Null,
     });
-    let index = input[..whole.0].chars().count() as i32;
     Bson::Document(doc! {
         "match": &input[whole.0..whole.1],
-        "idx": index,
+        "idx": index as i32,
         "captures": captures.collect::<Vec<_>>(),
     })
 }
 
 fn find_all(pattern: &Pattern, input: &str) -> Result<Value> {
-    let mut all = Vec::new();
-    let mut start = 0;
+    let mut all = Growing::default();
+    let (mut start, mut counted, mut characters) = (0, 0, 0);
     while let Some(groups) = pattern.captures(input, start)? {
         let (from, to) = groups.first().copied().flatten().unwrap_or_default();
-        all.push(found(input, &groups));
+        characters += input[counted..from].chars().count();
+        counted = from;
+        all.push(found(input, &groups, characters))?;
         // An empty match moves on by a character.
         start = if from == to { to + input[to..].chars().next().map_or(1, char::len_utf8) } else { to };
         if start >= input.len() {
             break;
         }
     }
-    bounded(Some(Bson::Array(all)))
+    Ok(all.into_value())
 }
 
 fn replace(name: &'static str, arguments: Vec<Option<Value>>) -> Result<Value> {

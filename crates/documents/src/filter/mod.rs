@@ -103,6 +103,7 @@ impl Filter {
     }
 
     pub(crate) fn matches_in(&self, scope: &Scope<'_>) -> Result<bool> {
+        crate::work::step()?;
         self.root.matches(scope.root(), scope)
     }
 

@@ -23,10 +23,12 @@ mod writer;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_contract::{Clock, Entropy, Error, ErrorKind, OpenContext, Result, Target};
+use tandem_documents::compute_until;
 use tandem_documents::store::{ObjectIds, name_backend};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -113,7 +115,23 @@ impl Inner {
     /// Gives up when the target's time is over or the server goes away; what was begun is undone.
     async fn within<T>(&self, target: &Target, work: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = target.timeout.unwrap_or(LIMIT).min(LIMIT);
+        let work = compute_until(Instant::now().checked_add(limit), work);
         self.handle.guard(Some(limit), work).await.map_err(|error| name_backend(error, BACKEND))
+    }
+
+    /// The same for work that may compute for long, if it is `costly`: its thread serves nobody else
+    /// meanwhile, and another takes its place.
+    async fn apart<T>(
+        &self,
+        target: &Target,
+        costly: bool,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let runtime = Handle::current();
+        if costly && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            return tokio::task::block_in_place(|| runtime.block_on(self.within(target, work)));
+        }
+        self.within(target, work).await
     }
 
     /// Waits before what failed with `error` is tried again; `false` when it is not to be.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bson::{Bson, Document, doc};
 use futures_util::{StreamExt, stream};
@@ -9,17 +10,20 @@ use sqlx::AssertSqlSafe;
 use tandem_contract::{Aggregate, DocumentStream, Error, Find, Result, Target};
 use tandem_documents::compare::group_key;
 use tandem_documents::store::{Gather, Plan, Selection, Window, decode_body};
-use tandem_documents::{Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, distinct_values};
+use tandem_documents::{
+    Cost, Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, distinct_values, until,
+};
+use tokio::sync::Semaphore;
 
 use super::catalog::Collection;
 use super::condition::condition;
 use super::cursor::Cursor;
 use super::scan::Scan;
 use super::session::Session;
-use super::{BACKEND, Inner, store_error};
+use super::{BACKEND, Inner, LIMIT, store_error};
 
-/// Documents from which on a pipeline runs on a thread that may block.
-const LONG_PIPELINE: usize = 256;
+/// Pipelines that compute at once: each may take much memory, and a processor.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Runs a read in a session of its own, and again when it loses or its connection breaks.
 macro_rules! read {
@@ -52,6 +56,7 @@ impl Inner {
     }
 
     pub(super) async fn find(self: &Arc<Self>, target: &Target, find: Find) -> Result<DocumentStream> {
+        let costly = find.is_costly();
         let selection = self.selection(find.filter, find.sort.as_ref())?;
         let projection = find.projection.filter(|projection| !projection.is_empty());
         let projection = projection.as_ref().map(Projection::parse).transpose()?;
@@ -59,7 +64,7 @@ impl Inner {
         let started = read!(self, target, session =>
             self.start(&mut session, target, &selection, projection.as_ref(), window));
         Ok(match started? {
-            Some(cursor) => cursor.into_stream(Arc::clone(self), target.clone()),
+            Some(cursor) => cursor.into_stream(Arc::clone(self), target.clone(), costly),
             None => stream::empty().boxed(),
         })
     }
@@ -95,12 +100,11 @@ impl Inner {
         let (documents, foreign, rest) =
             read!(self, target, session => self.pipeline_input(&mut session, target, &pipeline))?;
         let (now, entropy) = (self.clock.wall(), Arc::clone(&self.entropy));
-        let long = documents.len() + foreign.0.values().map(Vec::len).sum::<usize>() > LONG_PIPELINE;
         let run = move || rest.run(documents, &PipelineEnv { now, lookup: &foreign, entropy: &*entropy });
-        let results = match long {
-            true => tokio::task::spawn_blocking(run).await.map_err(Error::internal)??,
-            false => run()?,
-        };
+        let deadline = Instant::now().checked_add(target.timeout.unwrap_or(LIMIT));
+        let _turn = TURNS.acquire().await.map_err(Error::internal)?;
+        let results =
+            tokio::task::spawn_blocking(move || until(deadline, run)).await.map_err(Error::internal)??;
         Ok(stream::iter(results.into_iter().map(Ok)).boxed())
     }
 

@@ -6,6 +6,7 @@ use tandem_contract::{
     Aggregate, BulkResult, Delete, DocumentStore, DocumentStream, Find, FindAndModify, IndexSpec,
     InsertResult, Result, Target, TransactionId, Update, UpdateResult, WriteModel,
 };
+use tandem_documents::Cost;
 use tandem_documents::store::check_name;
 
 use super::{BACKEND, PostgresDocumentStore, store_error};
@@ -18,7 +19,7 @@ impl DocumentStore for PostgresDocumentStore {
 
     async fn find(&self, target: &Target, find: Find) -> Result<DocumentStream> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.find(target, find)).await
+        self.inner.apart(target, find.is_costly(), self.inner.find(target, find)).await
     }
 
     async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
@@ -33,17 +34,17 @@ impl DocumentStore for PostgresDocumentStore {
 
     async fn update(&self, target: &Target, update: Update) -> Result<UpdateResult> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.update(target, update)).await
+        self.inner.apart(target, update.is_costly(), self.inner.update(target, update)).await
     }
 
     async fn delete(&self, target: &Target, delete: Delete) -> Result<u64> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.delete(target, delete)).await
+        self.inner.apart(target, delete.is_costly(), self.inner.delete(target, delete)).await
     }
 
     async fn find_and_modify(&self, target: &Target, operation: FindAndModify) -> Result<Option<Document>> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.find_and_modify(target, operation)).await
+        self.inner.apart(target, operation.is_costly(), self.inner.find_and_modify(target, operation)).await
     }
 
     async fn bulk_write(
@@ -53,12 +54,12 @@ impl DocumentStore for PostgresDocumentStore {
         ordered: bool,
     ) -> Result<BulkResult> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.bulk_write(target, models, ordered)).await
+        self.inner.apart(target, models.is_costly(), self.inner.bulk_write(target, models, ordered)).await
     }
 
     async fn count(&self, target: &Target, filter: Document, skip: u64, limit: Option<u64>) -> Result<u64> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.count(target, filter, skip, limit)).await
+        self.inner.apart(target, filter.is_costly(), self.inner.count(target, filter, skip, limit)).await
     }
 
     async fn estimated_count(&self, target: &Target) -> Result<u64> {
@@ -67,7 +68,7 @@ impl DocumentStore for PostgresDocumentStore {
 
     async fn distinct(&self, target: &Target, path: &str, filter: Document) -> Result<Vec<Bson>> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.distinct(target, path, filter)).await
+        self.inner.apart(target, filter.is_costly(), self.inner.distinct(target, path, filter)).await
     }
 
     async fn create_index(&self, target: &Target, index: IndexSpec) -> Result<String> {

@@ -5,6 +5,7 @@ mod behavior;
 mod clients;
 mod credentials;
 mod faults;
+mod members;
 mod presigned;
 mod scripted;
 mod servers;

@@ -16,10 +16,6 @@ pub(crate) struct Server {
     pub(crate) region: String,
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
-    /// The base of host names that have the bucket as their first part.
-    pub(crate) domain: String,
-    /// The program of a SeaweedFS, for tests that need one of their own.
-    pub(crate) program: Option<String>,
 }
 
 impl Server {

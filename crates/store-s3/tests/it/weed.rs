@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::servers;
+use crate::{members, servers};
 
 /// How long the server may take to answer; a machine under load takes its time.
 const START: Duration = Duration::from_secs(120);
@@ -27,7 +27,7 @@ pub(crate) struct Weed {
 impl Weed {
     /// Starts one, or returns nothing where the program is not known and need not be.
     pub(crate) async fn start() -> Option<Self> {
-        let Some(program) = servers::all().into_iter().find_map(|server| server.program) else {
+        let Some((_, program)) = members::of_servers("program").pop() else {
             assert!(
                 std::env::var_os("TANDEM_REQUIRE_ALL").is_none(),
                 "no server in TANDEM_TEST_S3 has a `program`: there is none to be killed"

@@ -13,7 +13,7 @@ mod session;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bson::{Bson, Document};
@@ -22,6 +22,8 @@ use tandem_contract::{
     IndexSpec, InsertResult, OpenContext, Result, Target, TransactionId, Update, UpdateResult, WriteModel,
 };
 use tandem_documents::store::{ObjectIds, Plan, Selection, check_name, name_backend};
+use tandem_documents::{Cost, compute_until};
+use tokio::runtime::RuntimeFlavor;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -33,6 +35,8 @@ use crate::error::Role;
 use crate::sql::SqlFile;
 
 const BACKEND: &str = "sqlite";
+/// How long an operation without a timeout of its own may take.
+const LONGEST: Duration = Duration::from_secs(600);
 const ROLE: Role = Role::Documents;
 
 /// A [`DocumentStore`] in an SQLite file.
@@ -102,7 +106,7 @@ impl DocumentStore for SqliteDocumentStore {
 
     async fn find(&self, target: &Target, find: Find) -> Result<DocumentStream> {
         check_name(&target.collection)?;
-        within(target, self.inner.find(target, find)).await
+        apart(target, find.is_costly(), self.inner.find(target, find)).await
     }
 
     async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
@@ -117,17 +121,17 @@ impl DocumentStore for SqliteDocumentStore {
 
     async fn update(&self, target: &Target, update: Update) -> Result<UpdateResult> {
         check_name(&target.collection)?;
-        within(target, self.inner.update(target, update)).await
+        apart(target, update.is_costly(), self.inner.update(target, update)).await
     }
 
     async fn delete(&self, target: &Target, delete: Delete) -> Result<u64> {
         check_name(&target.collection)?;
-        within(target, self.inner.delete(target, delete)).await
+        apart(target, delete.is_costly(), self.inner.delete(target, delete)).await
     }
 
     async fn find_and_modify(&self, target: &Target, operation: FindAndModify) -> Result<Option<Document>> {
         check_name(&target.collection)?;
-        within(target, self.inner.find_and_modify(target, operation)).await
+        apart(target, operation.is_costly(), self.inner.find_and_modify(target, operation)).await
     }
 
     async fn bulk_write(
@@ -137,12 +141,12 @@ impl DocumentStore for SqliteDocumentStore {
         ordered: bool,
     ) -> Result<BulkResult> {
         check_name(&target.collection)?;
-        within(target, self.inner.bulk_write(target, models, ordered)).await
+        apart(target, models.is_costly(), self.inner.bulk_write(target, models, ordered)).await
     }
 
     async fn count(&self, target: &Target, filter: Document, skip: u64, limit: Option<u64>) -> Result<u64> {
         check_name(&target.collection)?;
-        within(target, self.inner.count(target, filter, skip, limit)).await
+        apart(target, filter.is_costly(), self.inner.count(target, filter, skip, limit)).await
     }
 
     async fn estimated_count(&self, target: &Target) -> Result<u64> {
@@ -151,7 +155,7 @@ impl DocumentStore for SqliteDocumentStore {
 
     async fn distinct(&self, target: &Target, path: &str, filter: Document) -> Result<Vec<Bson>> {
         check_name(&target.collection)?;
-        within(target, self.inner.distinct(target, path, filter)).await
+        apart(target, filter.is_costly(), self.inner.distinct(target, path, filter)).await
     }
 
     async fn create_index(&self, target: &Target, index: IndexSpec) -> Result<String> {
@@ -228,13 +232,22 @@ impl DocumentStore for SqliteDocumentStore {
 
 /// Gives up when the target's time is over; what was begun is undone.
 async fn within<T>(target: &Target, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let done = match target.timeout {
-        Some(limit) => timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis())))),
-        None => work.await,
-    };
+    let limit = target.timeout.unwrap_or(LONGEST);
+    let work = compute_until(Instant::now().checked_add(limit), work);
+    let done = timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis()))));
     done.map_err(|error| name_backend(error, BACKEND))
+}
+
+/// The same for work that may compute for long, if it is `costly`: its thread serves nobody else
+/// meanwhile, and another takes its place.
+async fn apart<T>(target: &Target, costly: bool, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Handle::current();
+    if costly && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(|| runtime.block_on(within(target, work)));
+    }
+    within(target, work).await
 }
 
 /// Chooses the access to `collection`.

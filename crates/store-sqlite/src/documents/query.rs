@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bson::{Bson, Document, doc};
 use futures_util::{StreamExt, stream};
@@ -9,17 +10,20 @@ use sqlx::sqlite::SqliteConnection;
 use tandem_contract::{Aggregate, DocumentStream, Error, Find, Result, Target};
 use tandem_documents::compare::group_key;
 use tandem_documents::store::{Gather, Selection, Window, decode_body, single_id};
-use tandem_documents::{Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, distinct_values};
+use tandem_documents::{
+    Cost, Filter, Lookup, Pipeline, PipelineEnv, Projection, Sort, distinct_values, until,
+};
+use tokio::sync::Semaphore;
 
 use super::catalog::{Collection, load};
 use super::cursor::Cursor;
 use super::plan;
 use super::scan::{AtOnce, Scan};
 use super::session::Session;
-use super::{BACKEND, Inner, store_error};
+use super::{BACKEND, Inner, LONGEST, store_error};
 
-/// Documents from which on a pipeline runs on a thread that may block.
-const LONG_PIPELINE: usize = 256;
+/// Pipelines that compute at once: each may take much memory, and a processor.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 impl Inner {
     /// Parses a filter with the time of now.
@@ -34,6 +38,7 @@ impl Inner {
     }
 
     pub(super) async fn find(self: &Arc<Self>, target: &Target, find: Find) -> Result<DocumentStream> {
+        let costly = find.is_costly();
         let selection = self.selection(find.filter, find.sort.as_ref())?;
         let projection = find.projection.filter(|projection| !projection.is_empty());
         let projection = projection.as_ref().map(Projection::parse).transpose()?;
@@ -44,7 +49,7 @@ impl Inner {
             if let Some(rows) = at_once.read(connection, &target.collection).await? {
                 let mut cursor = Cursor::new(Scan::of_rows(rows), selection.filter, projection, window);
                 cursor.fill(connection).await?;
-                return Ok(cursor.into_stream(Arc::clone(self), target.clone()));
+                return Ok(cursor.into_stream(Arc::clone(self), target.clone(), costly));
             }
         }
         let mut session = self.read(target).await?;
@@ -52,7 +57,7 @@ impl Inner {
         let Some(cursor) = session.finish(started).await? else {
             return Ok(stream::empty().boxed());
         };
-        Ok(cursor.into_stream(Arc::clone(self), target.clone()))
+        Ok(cursor.into_stream(Arc::clone(self), target.clone(), costly))
     }
 
     /// How one statement answers a query outside of any transaction; most cannot be answered so.
@@ -106,12 +111,11 @@ impl Inner {
         };
         let (documents, foreign, rest) = session.finish(input).await?;
         let (now, entropy) = (self.clock.wall(), Arc::clone(&self.entropy));
-        let long = documents.len() + foreign.0.values().map(Vec::len).sum::<usize>() > LONG_PIPELINE;
         let run = move || rest.run(documents, &PipelineEnv { now, lookup: &foreign, entropy: &*entropy });
-        let results = match long {
-            true => tokio::task::spawn_blocking(run).await.map_err(Error::internal)??,
-            false => run()?,
-        };
+        let deadline = Instant::now().checked_add(target.timeout.unwrap_or(LONGEST));
+        let _turn = TURNS.acquire().await.map_err(Error::internal)?;
+        let results =
+            tokio::task::spawn_blocking(move || until(deadline, run)).await.map_err(Error::internal)??;
         Ok(stream::iter(results.into_iter().map(Ok)).boxed())
     }
 

@@ -14,6 +14,8 @@ use tandem_documents::store::{Access, KeyRange, Plan, Source, Window};
 use super::catalog::{Collection, Known, stamp};
 use super::store_error;
 
+// `LIMIT ? + 0`, since SQLite prepares a statement anew whenever a limit that is a parameter is bound.
+
 /// Bodies that one batch may hold, in bytes; a single larger one is still read.
 const BATCH_BYTES: usize = 4 << 20;
 /// Rows of the first batch; each one after it has twice as many, up to the last number.
@@ -122,12 +124,12 @@ impl Scan {
 macro_rules! at_once {
     ($entries:literal) => {
         concat!(
-            "SELECT r.seq, r.body, s.fits FROM (SELECT ",
+            "SELECT d.seq, d.body, ",
             stamp!(),
-            " IS ?2 AS fits) AS s LEFT JOIN (SELECT d.seq, d.body FROM ",
+            " IS ?2 FROM ",
             $entries,
-            " AS e JOIN documents AS d ON d.seq = e.seq
-                WHERE e.index_id = ?3 AND e.key >= ?4 AND e.key < ?5 ORDER BY e.seq LIMIT ?6) AS r ON true"
+            " AS e CROSS JOIN documents AS d WHERE d.seq = e.seq
+                AND e.index_id = ?3 AND e.key >= ?4 AND e.key < ?5 ORDER BY e.seq LIMIT ?6 + 0"
         )
     };
 }
@@ -166,7 +168,8 @@ impl AtOnce {
         Some(Self::Range { known: Arc::clone(known), statement, index: id, range, limit, is_enough })
     }
 
-    /// The rows, in insertion order; `None` when the collection is not as it was, or there are more.
+    /// The rows, in insertion order; `None` when there are more, or none, or the collection is not
+    /// as it was.
     pub(super) async fn read(
         &self,
         connection: &mut SqliteConnection,
@@ -185,18 +188,14 @@ impl AtOnce {
     }
 }
 
+/// No row does not tell whether the collection is as it was.
 fn still_known(rows: &[SqliteRow]) -> Result<Option<Vec<StoredRow>>> {
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        if !row.try_get(2).map_err(store_error)? {
-            return Ok(None);
+    match rows.first() {
+        Some(first) if first.try_get(2).map_err(store_error)? => {
+            rows.iter().map(stored_row).collect::<Result<_>>().map(Some)
         }
-        // One row without a document tells that there is none.
-        if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
-            found.push(stored_row(row)?);
-        }
+        _ => Ok(None),
     }
-    Ok(Some(found))
 }
 
 async fn by_name_and_id(
@@ -217,7 +216,7 @@ async fn in_natural_order(
     end: i64,
     limit: usize,
 ) -> Result<(Vec<StoredRow>, bool)> {
-    const READ: &str = "SELECT seq, body FROM documents WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?";
+    const READ: &str = "SELECT seq, body FROM documents WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ? + 0";
     let mut stream = sqlx::query(READ).bind(after).bind(end).bind(integer(limit)).fetch(connection);
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some(row) = stream.try_next().await.map_err(store_error)? {
@@ -373,26 +372,26 @@ fn statements(source: Source) -> (&'static Statements, i64) {
         range: "SELECT seq FROM documents INDEXED BY documents_by_id
             WHERE collection = ?1 AND id_key >= ?2 AND id_key < ?3",
         ascending: "SELECT id_key, seq FROM documents INDEXED BY documents_by_id
-            WHERE collection = ?1 AND (id_key, seq) > (?2, ?3) AND id_key < ?4 ORDER BY id_key, seq LIMIT ?5",
+            WHERE collection = ?1 AND (id_key, seq) > (?2, ?3) AND id_key < ?4 ORDER BY id_key, seq LIMIT ?5 + 0",
         descending: "SELECT id_key, seq FROM documents INDEXED BY documents_by_id
             WHERE collection = ?1 AND id_key <= ?2 AND NOT (id_key = ?2 AND seq <= ?3) AND id_key >= ?4
-            ORDER BY id_key DESC, seq LIMIT ?5",
+            ORDER BY id_key DESC, seq LIMIT ?5 + 0",
     };
     const PLAIN: Statements = Statements {
         range: "SELECT seq FROM index_entries WHERE index_id = ?1 AND key >= ?2 AND key < ?3",
         ascending: "SELECT key, seq FROM index_entries
-            WHERE index_id = ?1 AND (key, seq) > (?2, ?3) AND key < ?4 ORDER BY key, seq LIMIT ?5",
+            WHERE index_id = ?1 AND (key, seq) > (?2, ?3) AND key < ?4 ORDER BY key, seq LIMIT ?5 + 0",
         descending: "SELECT key, seq FROM index_entries
             WHERE index_id = ?1 AND key <= ?2 AND NOT (key = ?2 AND seq <= ?3) AND key >= ?4
-            ORDER BY key DESC, seq LIMIT ?5",
+            ORDER BY key DESC, seq LIMIT ?5 + 0",
     };
     const UNIQUE: Statements = Statements {
         range: "SELECT seq FROM unique_entries WHERE index_id = ?1 AND key >= ?2 AND key < ?3",
         ascending: "SELECT key, seq FROM unique_entries
-            WHERE index_id = ?1 AND (key, seq) > (?2, ?3) AND key < ?4 ORDER BY key, seq LIMIT ?5",
+            WHERE index_id = ?1 AND (key, seq) > (?2, ?3) AND key < ?4 ORDER BY key, seq LIMIT ?5 + 0",
         descending: "SELECT key, seq FROM unique_entries
             WHERE index_id = ?1 AND key <= ?2 AND NOT (key = ?2 AND seq <= ?3) AND key >= ?4
-            ORDER BY key DESC, seq LIMIT ?5",
+            ORDER BY key DESC, seq LIMIT ?5 + 0",
     };
     match source {
         Source::Id(collection) => (&ID, collection),
