@@ -162,8 +162,10 @@ impl Driver {
             ErrorKind::FunctionError if is_late => timeout_error(),
             _ => error,
         });
-        removed.in_flight.answer(result, now);
+        // Its place is free when the client knows: this thread may wait for a processor in between, and
+        // the client's next call would find the isolate busy.
         self.release(now);
+        removed.in_flight.answer(result, now);
     }
 
     /// Answers `slot` with a head; the body follows through the operation `reply.write`.

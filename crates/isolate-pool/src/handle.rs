@@ -184,13 +184,17 @@ impl Handle {
     }
 
     pub(crate) fn end_event(&self) {
-        self.stuck.store(false, Ordering::Relaxed);
-        self.busy_since.store(0, Ordering::Release);
+        self.busy_since.store(0, Ordering::SeqCst);
+        self.stuck.store(false, Ordering::SeqCst);
     }
 
     /// Until the current event ends nobody else should be sent here.
     pub(crate) fn mark_stuck(&self) {
-        self.stuck.store(true, Ordering::Relaxed);
+        self.stuck.store(true, Ordering::SeqCst);
+        if self.busy_since.load(Ordering::SeqCst) == 0 {
+            // It ended meanwhile.
+            self.stuck.store(false, Ordering::Relaxed);
+        }
     }
 
     /// How long the thread has been at its current event, and its processor time when it began.

@@ -11,8 +11,9 @@ use crate::isolate::IsolateFactory;
 use crate::pool::{Shared, State};
 use crate::queue::Reservation;
 
-/// A function gets another isolate when its least busy one has been at one event for so long.
-const BUSY: Duration = Duration::from_millis(2);
+/// A function gets another isolate when its least busy one has been at one event for so long: much
+/// longer than a thread waits for a processor on a busy machine, since module state is not shared.
+const BUSY: Duration = Duration::from_millis(20);
 
 impl<F: IsolateFactory> Shared<F> {
     /// Finds or makes an isolate for `program` with a place reserved in it.
