@@ -7,7 +7,7 @@ function remove(holder, names) {
   for (let index = 0; index < names.length; index++) ReflectDeleteProperty(holder, names[index]);
 }
 
-remove(globalThis, ["Intl", "WebAssembly", "InternalError", "SharedArrayBuffer", SymbolToStringTag]);
+remove(globalThis, ["Intl", "WebAssembly", "InternalError", SymbolToStringTag]);
 remove(Error, ["prepareStackTrace"]);
 remove(Function.prototype, ["columnNumber", "fileName", "lineNumber"]);
 remove(Iterator, ["zip", "zipKeyed"]);

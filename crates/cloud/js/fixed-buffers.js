@@ -1,5 +1,5 @@
 // Buffers keep the length that they were made with. An engine reserves and grows the memory of
-// others by itself, where no limit of ours sees it.
+// others by itself, where no limit of ours sees it. Shared ones are for threads, which there are none of.
 
 const {
   ArrayBuffer, ReflectConstruct, ReflectDefineProperty, ReflectDeleteProperty, ReflectGetOwnPropertyDescriptor, ReflectOwnKeys, TypeError,
@@ -17,4 +17,5 @@ for (const key of ReflectOwnKeys(ArrayBuffer)) {
 const { prototype } = ArrayBuffer;
 for (const name of ["maxByteLength", "resizable", "resize"]) ReflectDeleteProperty(prototype, name);
 ReflectDefineProperty(prototype, "constructor", { value: replacement, writable: true, enumerable: false, configurable: true });
+ReflectDeleteProperty(globalThis, "SharedArrayBuffer");
 ReflectDefineProperty(globalThis, "ArrayBuffer", { value: replacement, writable: true, enumerable: false, configurable: true });

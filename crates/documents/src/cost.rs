@@ -1,7 +1,7 @@
 //! Which operations may compute for long about a single document.
 
 use bson::{Bson, Document};
-use tandem_contract::{Delete, Find, FindAndModify, ModifyAction, Update, UpdateSpec, WriteModel};
+use tandem_contract::{Aggregate, Delete, Find, FindAndModify, ModifyAction, Update, UpdateSpec, WriteModel};
 
 /// Operators with operands of their own that only compare, or take apart what is there.
 const LIGHT: [&str; 25] = [
@@ -58,6 +58,13 @@ fn costly(value: &Bson) -> bool {
 impl Cost for Find {
     fn is_costly(&self) -> bool {
         self.filter.is_costly() || self.projection.is_costly()
+    }
+}
+
+/// What a pipeline computes beyond its filters runs apart in any case.
+impl Cost for Aggregate {
+    fn is_costly(&self) -> bool {
+        self.pipeline.iter().any(|stage| stage.get("$match").is_some_and(costly))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The document query language on BSON: match, project, update, sort and aggregate, with the
 //! results MongoDB 6 gives.
 //!
-//! The crate is pure: no I/O, no clock, no randomness of its own. A store that cannot run a part of
+//! The crate is pure: no I/O, no randomness of its own, and no clock but for the deadlines of [`until`]
+//! and [`compute_until`], which stores set. A store that cannot run a part of
 //! the language itself reads documents and finishes the work here; the SQL stores are held against
 //! it. What is not implemented is refused by name (`NOT_SUPPORTED: $geoNear`), never approximated.
 

@@ -145,8 +145,8 @@ impl V8Isolate {
     }
 }
 
-/// V8 adds these to each context, after what a snapshot holds; `differences.js` says of others that
-/// they are not there.
+/// V8 adds these to each context, after what a snapshot holds: the host's scripts, which take them
+/// away on every engine, have run by then.
 fn remove_late_globals(scope: &mut v8::PinScope) {
     let global = scope.get_current_context().global(scope);
     for name in ["SharedArrayBuffer", "WebAssembly"] {

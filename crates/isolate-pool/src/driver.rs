@@ -196,6 +196,8 @@ impl Driver {
     /// Answers everything in flight with `error` and gives the isolate's thread up, which must not
     /// return from what it is in: for an engine that cannot go on and would end the process.
     pub fn lose(&self, error: &Error) {
+        // Before anybody is answered: a caller's next call must not come here.
+        self.handle.retire();
         self.fail_all(|| error.clone());
         self.releases.lost(&self.handle);
     }

@@ -96,15 +96,19 @@ impl Inner {
     }
 
     pub(super) async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
+        let deadline = Instant::now().checked_add(target.timeout.unwrap_or(LIMIT));
         let pipeline = Pipeline::parse(&aggregate.pipeline)?;
         let (documents, foreign, rest) =
             read!(self, target, session => self.pipeline_input(&mut session, target, &pipeline))?;
         let (now, entropy) = (self.clock.wall(), Arc::clone(&self.entropy));
         let run = move || rest.run(documents, &PipelineEnv { now, lookup: &foreign, entropy: &*entropy });
-        let deadline = Instant::now().checked_add(target.timeout.unwrap_or(LIMIT));
-        let _turn = TURNS.acquire().await.map_err(Error::internal)?;
-        let results =
-            tokio::task::spawn_blocking(move || until(deadline, run)).await.map_err(Error::internal)??;
+        let turn = TURNS.acquire().await.map_err(Error::internal)?;
+        let compute = move || {
+            // Nobody may wait for it any more: its turn is over when it is.
+            let _turn = turn;
+            until(deadline, run)
+        };
+        let results = tokio::task::spawn_blocking(compute).await.map_err(Error::internal)??;
         Ok(stream::iter(results.into_iter().map(Ok)).boxed())
     }
 

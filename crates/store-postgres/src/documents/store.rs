@@ -24,7 +24,7 @@ impl DocumentStore for PostgresDocumentStore {
 
     async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
         check_name(&target.collection)?;
-        self.inner.within(target, self.inner.aggregate(target, aggregate)).await
+        self.inner.apart(target, aggregate.is_costly(), self.inner.aggregate(target, aggregate)).await
     }
 
     async fn insert(&self, target: &Target, documents: Vec<Document>, ordered: bool) -> Result<InsertResult> {

@@ -165,8 +165,9 @@ async fn urls_are_for_the_address_that_clients_see() {
 async fn the_bucket_may_be_in_the_name_of_the_host() {
     let domains = members::of_servers("domain");
     for server in servers::all() {
-        let domain =
-            domains.iter().find_map(|(name, domain)| (*name == server.name).then_some(domain)).unwrap();
+        let domain = domains.iter().find(|(name, _)| *name == server.name);
+        assert!(domain.is_some(), "TANDEM_TEST_S3 names no `domain` of {}", server.name);
+        let domain = &domain.unwrap().1;
         let address: SocketAddr = server.endpoint.strip_prefix("http://").unwrap().parse().unwrap();
         let (name, host) = (&server.name, format!("presigned.{}", domain));
         let mut settings = server.settings();

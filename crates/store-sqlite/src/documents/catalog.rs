@@ -62,12 +62,11 @@ macro_rules! stamp {
 }
 pub(super) use stamp;
 
-impl Known {
-    fn new(collection: &Collection) -> Self {
-        let of = |index: &Index| (index.id * 2 + i64::from(index.multikey)).to_string();
-        let indexes: Vec<String> = collection.indexes.iter().map(of).collect();
-        Self { stamp: format!("{}:{}", collection.id, indexes.join(",")), collection: collection.clone() }
-    }
+/// What [`stamp`] gives for a collection that is so.
+fn stamp_of(collection: &Collection) -> String {
+    let of = |index: &Index| (index.id * 2 + i64::from(index.multikey)).to_string();
+    let indexes: Vec<String> = collection.indexes.iter().map(of).collect();
+    format!("{}:{}", collection.id, indexes.join(","))
 }
 
 impl Cache {
@@ -77,11 +76,12 @@ impl Cache {
     }
 
     fn remember(&self, collection: &Collection) {
-        let known = Known::new(collection);
-        if self.collections.read().get(&collection.name).is_some_and(|now| now.stamp == known.stamp) {
+        let stamp = stamp_of(collection);
+        if self.collections.read().get(&collection.name).is_some_and(|now| now.stamp == stamp) {
             return;
         }
-        insert(&mut self.collections.write(), collection.name.clone(), Arc::new(known));
+        let known = Arc::new(Known { collection: collection.clone(), stamp });
+        insert(&mut self.collections.write(), collection.name.clone(), known);
     }
 
     fn definition(&self, id: i64, stored: &[u8]) -> Result<Arc<Definition>> {

@@ -22,22 +22,12 @@ pub(super) struct Cursor {
     /// Documents that may still leave.
     left: usize,
     ready: VecDeque<Document>,
-    /// Whether a batch may compute for long.
-    costly: bool,
 }
 
 impl Cursor {
     pub(super) fn new(scan: Scan, filter: Filter, projection: Option<Projection>, window: Window) -> Self {
         let left = window.end().saturating_sub(window.start());
-        Self {
-            scan: Some(scan),
-            filter,
-            projection,
-            skip: window.start(),
-            left,
-            ready: VecDeque::new(),
-            costly: false,
-        }
+        Self { scan: Some(scan), filter, projection, skip: window.start(), left, ready: VecDeque::new() }
     }
 
     /// Of an answer that is complete but for its projection.
@@ -46,15 +36,8 @@ impl Cursor {
         filter: Filter,
         projection: Option<Projection>,
     ) -> Result<Self> {
-        let mut cursor = Self {
-            scan: None,
-            filter,
-            projection,
-            skip: 0,
-            left: documents.len(),
-            ready: VecDeque::new(),
-            costly: false,
-        };
+        let mut cursor =
+            Self { scan: None, filter, projection, skip: 0, left: documents.len(), ready: VecDeque::new() };
         for document in documents {
             cursor.push(document)?;
         }
@@ -100,15 +83,13 @@ impl Cursor {
     }
 
     /// The documents; later batches are read with connections of their own, or that of the
-    /// transaction.
-    pub(super) fn into_stream(mut self, inner: Arc<Inner>, target: Target, costly: bool) -> DocumentStream {
-        self.costly = costly;
+    /// transaction, and apart if they are `costly`.
+    pub(super) fn into_stream(self, inner: Arc<Inner>, target: Target, costly: bool) -> DocumentStream {
         if self.left == 0 || self.scan.is_none() {
             return stream::iter(self.ready.into_iter().map(Ok)).boxed();
         }
-        stream::try_unfold((self, inner, target), |(mut cursor, inner, target)| async move {
+        stream::try_unfold((self, inner, target), move |(mut cursor, inner, target)| async move {
             if cursor.ready.is_empty() {
-                let costly = cursor.costly;
                 apart(&target, costly, cursor.refill(&inner, &target)).await?;
             }
             Ok(cursor.ready.pop_front().map(|document| (document, (cursor, inner, target))))

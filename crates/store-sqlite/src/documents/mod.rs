@@ -35,8 +35,6 @@ use crate::error::Role;
 use crate::sql::SqlFile;
 
 const BACKEND: &str = "sqlite";
-/// How long an operation without a timeout of its own may take.
-const LONGEST: Duration = Duration::from_secs(600);
 const ROLE: Role = Role::Documents;
 
 /// A [`DocumentStore`] in an SQLite file.
@@ -111,7 +109,7 @@ impl DocumentStore for SqliteDocumentStore {
 
     async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
         check_name(&target.collection)?;
-        within(target, self.inner.aggregate(target, aggregate)).await
+        apart(target, aggregate.is_costly(), self.inner.aggregate(target, aggregate)).await
     }
 
     async fn insert(&self, target: &Target, documents: Vec<Document>, ordered: bool) -> Result<InsertResult> {
@@ -232,11 +230,12 @@ impl DocumentStore for SqliteDocumentStore {
 
 /// Gives up when the target's time is over; what was begun is undone.
 async fn within<T>(target: &Target, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let limit = target.timeout.unwrap_or(LONGEST);
-    let work = compute_until(Instant::now().checked_add(limit), work);
-    let done = timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis()))));
+    let done = match target.timeout {
+        Some(limit) => timeout(limit, compute_until(Instant::now().checked_add(limit), work))
+            .await
+            .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis())))),
+        None => work.await,
+    };
     done.map_err(|error| name_backend(error, BACKEND))
 }
 

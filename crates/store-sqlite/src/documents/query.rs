@@ -20,7 +20,7 @@ use super::cursor::Cursor;
 use super::plan;
 use super::scan::{AtOnce, Scan};
 use super::session::Session;
-use super::{BACKEND, Inner, LONGEST, store_error};
+use super::{BACKEND, Inner, store_error};
 
 /// Pipelines that compute at once: each may take much memory, and a processor.
 static TURNS: Semaphore = Semaphore::const_new(2);
@@ -103,6 +103,7 @@ impl Inner {
     }
 
     pub(super) async fn aggregate(&self, target: &Target, aggregate: Aggregate) -> Result<DocumentStream> {
+        let deadline = target.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let pipeline = Pipeline::parse(&aggregate.pipeline)?;
         let mut session = self.read(target).await?;
         let input = match session.connection() {
@@ -112,10 +113,13 @@ impl Inner {
         let (documents, foreign, rest) = session.finish(input).await?;
         let (now, entropy) = (self.clock.wall(), Arc::clone(&self.entropy));
         let run = move || rest.run(documents, &PipelineEnv { now, lookup: &foreign, entropy: &*entropy });
-        let deadline = Instant::now().checked_add(target.timeout.unwrap_or(LONGEST));
-        let _turn = TURNS.acquire().await.map_err(Error::internal)?;
-        let results =
-            tokio::task::spawn_blocking(move || until(deadline, run)).await.map_err(Error::internal)??;
+        let turn = TURNS.acquire().await.map_err(Error::internal)?;
+        let compute = move || {
+            // Nobody may wait for it any more: its turn is over when it is.
+            let _turn = turn;
+            until(deadline, run)
+        };
+        let results = tokio::task::spawn_blocking(compute).await.map_err(Error::internal)??;
         Ok(stream::iter(results.into_iter().map(Ok)).boxed())
     }
 

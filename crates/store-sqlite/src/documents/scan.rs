@@ -14,8 +14,6 @@ use tandem_documents::store::{Access, KeyRange, Plan, Source, Window};
 use super::catalog::{Collection, Known, stamp};
 use super::store_error;
 
-// `LIMIT ? + 0`, since SQLite prepares a statement anew whenever a limit that is a parameter is bound.
-
 /// Bodies that one batch may hold, in bytes; a single larger one is still read.
 const BATCH_BYTES: usize = 4 << 20;
 /// Rows of the first batch; each one after it has twice as many, up to the last number.
@@ -120,16 +118,19 @@ impl Scan {
 }
 
 /// Name and stamp of the collection, index, lower, upper, limit: rows of the documents that `$entries`
-/// names, each with whether the stamp fits.
+/// names, each with whether the stamp fits; one row of nulls where there are none.
+///
+/// The limit is `? + 0` here and below, since SQLite prepares a statement anew whenever a parameter is
+/// bound that is its limit.
 macro_rules! at_once {
     ($entries:literal) => {
         concat!(
-            "SELECT d.seq, d.body, ",
+            "SELECT r.seq, r.body, s.fits FROM (SELECT ",
             stamp!(),
-            " IS ?2 FROM ",
+            " IS ?2 AS fits) AS s LEFT JOIN (SELECT d.seq, d.body FROM ",
             $entries,
             " AS e CROSS JOIN documents AS d WHERE d.seq = e.seq
-                AND e.index_id = ?3 AND e.key >= ?4 AND e.key < ?5 ORDER BY e.seq LIMIT ?6 + 0"
+                AND e.index_id = ?3 AND e.key >= ?4 AND e.key < ?5 ORDER BY e.seq LIMIT ?6 + 0) AS r ON true"
         )
     };
 }
@@ -168,33 +169,34 @@ impl AtOnce {
         Some(Self::Range { known: Arc::clone(known), statement, index: id, range, limit, is_enough })
     }
 
-    /// The rows, in insertion order; `None` when there are more, or none, or the collection is not
-    /// as it was.
+    /// The rows, in insertion order; `None` when there are more than one batch holds, or the collection
+    /// is not as it was.
     pub(super) async fn read(
         &self,
         connection: &mut SqliteConnection,
         collection: &str,
     ) -> Result<Option<Vec<StoredRow>>> {
-        match self {
-            Self::Id(key) => by_name_and_id(connection, collection, key).await.map(Some),
+        let (known, statement, index, range, limit, is_enough) = match self {
+            Self::Id(key) => return by_name_and_id(connection, collection, key).await.map(Some),
             Self::Range { known, statement, index, range, limit, is_enough } => {
-                let query = sqlx::query(*statement).bind(collection).bind(&known.stamp).bind(index);
-                let query = query.bind(&range.lower).bind(&range.upper).bind(integer(*limit));
-                let rows = query.fetch_all(connection).await.map_err(store_error)?;
-                let found = still_known(&rows)?;
-                Ok(found.filter(|found| *is_enough || found.len() < *limit))
+                (known, *statement, index, range, *limit, *is_enough)
+            }
+        };
+        let query = sqlx::query(statement).bind(collection).bind(&known.stamp).bind(index);
+        let query = query.bind(&range.lower).bind(&range.upper).bind(integer(limit));
+        let mut stream = query.fetch(connection);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = stream.try_next().await.map_err(store_error)? {
+            if !row.try_get(2).map_err(store_error)? || bytes >= BATCH_BYTES {
+                return Ok(None);
+            }
+            if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
+                let row = stored_row(&row)?;
+                bytes += row.body.len();
+                rows.push(row);
             }
         }
-    }
-}
-
-/// No row does not tell whether the collection is as it was.
-fn still_known(rows: &[SqliteRow]) -> Result<Option<Vec<StoredRow>>> {
-    match rows.first() {
-        Some(first) if first.try_get(2).map_err(store_error)? => {
-            rows.iter().map(stored_row).collect::<Result<_>>().map(Some)
-        }
-        _ => Ok(None),
+        Ok((is_enough || rows.len() < limit).then_some(rows))
     }
 }
 
