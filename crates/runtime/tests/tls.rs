@@ -4,7 +4,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -120,6 +120,38 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A verb of the command line, on the server's address as its users write it.
+fn verb(server: &Server, trusted: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(args)
+        .env_clear()
+        .env("SSL_CERT_FILE", trusted)
+        .env("TANDEM_URL", format!("https://localhost:{}", server.port))
+        .env("TANDEM_TOKEN", TOKEN)
+        .current_dir(server.folder.path())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn verbs_speak_https_with_those_they_trust() {
+    let server = Server::start(&Authority::new());
+    let folder = server.folder.path();
+    std::fs::write(folder.join("twice.js"), "export default (ctx) => ctx.body * 2").unwrap();
+    let trusted = folder.join("ca.pem");
+    let deployed = verb(&server, &trusted, &["deploy", "twice.js"]);
+    assert!(deployed.status.success(), "{deployed:?}\n{}", server.printed());
+    let invoked = verb(&server, &trusted, &["invoke", "twice", "--data", "21"]);
+    assert_eq!(String::from_utf8_lossy(&invoked.stdout).trim(), "42", "{invoked:?}");
+
+    let other = folder.join("other.pem");
+    std::fs::write(&other, Authority::new().pem).unwrap();
+    let refused = verb(&server, &other, &["list"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{said}");
+    assert!(said.contains("certificate") && said.contains("SSL_CERT_FILE"), "{said}");
 }
 
 fn request(method: &str, path: &str, body: &str) -> String {

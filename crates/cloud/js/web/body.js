@@ -9,6 +9,7 @@ const {
 } = require("../primordials.js");
 const brands = require("./brands.js");
 const { bytesOf, concat, copyOf } = require("./bytes.js");
+const { scalarString } = require("./class.js");
 const { decode, encode } = require("./encoding.js");
 
 const FORM = "application/x-www-form-urlencoded";
@@ -24,7 +25,7 @@ function streamBody(stream) {
 
 /** The body and the content type that `init` stands for, by https://fetch.spec.whatwg.org/#concept-bodyinit-extract. */
 function extract(init) {
-  if (typeof init !== "object" || init === null) return { __proto__: null, body: bodyOf(`${init}`), type: "text/plain;charset=UTF-8" };
+  if (typeof init !== "object" || init === null) return { __proto__: null, body: bodyOf(scalarString(init)), type: "text/plain;charset=UTF-8" };
   const bytes = bytesOf(init);
   if (bytes !== undefined) return { __proto__: null, body: bodyOf(copyOf(bytes)), type: undefined };
   if (brands.isSearchParams(init)) return { __proto__: null, body: bodyOf(init.toString()), type: `${FORM};charset=UTF-8` };
@@ -42,7 +43,7 @@ function extract(init) {
     const { fromIterable, wrap } = require("./streams.js");
     return { __proto__: null, body: streamBody(wrap(fromIterable(init))), type: undefined };
   }
-  return { __proto__: null, body: bodyOf(`${init}`), type: "text/plain;charset=UTF-8" };
+  return { __proto__: null, body: bodyOf(scalarString(init)), type: "text/plain;charset=UTF-8" };
 }
 
 /** Bodies and those of others are streams of bytes; text is taken as UTF-8. */

@@ -123,12 +123,13 @@ impl Remote {
         if error.is_builder() {
             return Failure::new(Exit::Usage, format!("the request cannot be made: {}", causes(error)));
         }
-        let message = format!(
-            "{} cannot be reached: {}; start a server with `tandem serve`, or name another with --url",
-            self.url,
-            causes(error)
-        );
-        Failure::new(Exit::Unreachable, message)
+        let causes = causes(error);
+        let advice = if causes.contains("certificate") {
+            "if an authority of your own vouches for it, name the authority's certificate in SSL_CERT_FILE"
+        } else {
+            "start a server with `tandem serve`, or name another with --url"
+        };
+        Failure::new(Exit::Unreachable, format!("{} cannot be reached: {causes}; {advice}", self.url))
     }
 }
 

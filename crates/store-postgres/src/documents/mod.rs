@@ -113,25 +113,33 @@ impl Drop for PostgresDocumentStore {
 
 impl Inner {
     /// Gives up when the target's time is over or the server goes away; what was begun is undone.
-    async fn within<T>(&self, target: &Target, work: impl Future<Output = Result<T>>) -> Result<T> {
+    fn within<T>(
+        &self,
+        target: &Target,
+        work: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
         let limit = target.timeout.unwrap_or(LIMIT).min(LIMIT);
-        let work = compute_until(Instant::now().checked_add(limit), work);
-        self.handle.guard(Some(limit), work).await.map_err(|error| name_backend(error, BACKEND))
+        // In a box: an operation's state is several KiB, which every layer around it would move.
+        let work = compute_until(Instant::now().checked_add(limit), Box::pin(work));
+        async move { self.handle.guard(Some(limit), work).await.map_err(|error| name_backend(error, BACKEND)) }
     }
 
     /// The same for work that may compute for long, if it is `costly`: its thread serves nobody else
     /// meanwhile, and another takes its place.
-    async fn apart<T>(
+    fn apart<T>(
         &self,
         target: &Target,
         costly: bool,
         work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let runtime = Handle::current();
-        if costly && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
-            return tokio::task::block_in_place(|| runtime.block_on(self.within(target, work)));
+    ) -> impl Future<Output = Result<T>> {
+        let work = self.within(target, work);
+        async move {
+            let runtime = Handle::current();
+            if costly && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+                return tokio::task::block_in_place(|| runtime.block_on(work));
+            }
+            work.await
         }
-        self.within(target, work).await
     }
 
     /// Waits before what failed with `error` is tried again; `false` when it is not to be.

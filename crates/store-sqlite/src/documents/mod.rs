@@ -229,24 +229,37 @@ impl DocumentStore for SqliteDocumentStore {
 }
 
 /// Gives up when the target's time is over; what was begun is undone.
-async fn within<T>(target: &Target, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let done = match target.timeout {
-        Some(limit) => timeout(limit, compute_until(Instant::now().checked_add(limit), work))
-            .await
-            .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis())))),
-        None => work.await,
-    };
-    done.map_err(|error| name_backend(error, BACKEND))
+fn within<T>(target: &Target, work: impl Future<Output = Result<T>>) -> impl Future<Output = Result<T>> {
+    let limit = target.timeout;
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    // In a box: an operation's state is several KiB, which every layer around it would move.
+    let work = compute_until(deadline, Box::pin(work));
+    async move {
+        let done = match limit {
+            Some(limit) => timeout(limit, work)
+                .await
+                .unwrap_or_else(|_| Err(ROLE.timed_out(&format!("after {} ms", limit.as_millis())))),
+            None => work.await,
+        };
+        done.map_err(|error| name_backend(error, BACKEND))
+    }
 }
 
 /// The same for work that may compute for long, if it is `costly`: its thread serves nobody else
 /// meanwhile, and another takes its place.
-async fn apart<T>(target: &Target, costly: bool, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Handle::current();
-    if costly && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
-        return tokio::task::block_in_place(|| runtime.block_on(within(target, work)));
+fn apart<T>(
+    target: &Target,
+    costly: bool,
+    work: impl Future<Output = Result<T>>,
+) -> impl Future<Output = Result<T>> {
+    let work = within(target, work);
+    async move {
+        let runtime = tokio::runtime::Handle::current();
+        if costly && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            return tokio::task::block_in_place(|| runtime.block_on(work));
+        }
+        work.await
     }
-    within(target, work).await
 }
 
 /// Chooses the access to `collection`.
