@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tandem_tests::backend::{Backends, Place};
 use tandem_tests::case::{PublishOptions, Step};
@@ -17,6 +17,8 @@ use tandem_tests::template::Names;
 /// Functions that write at a time.
 const WRITERS: usize = 8;
 const ROUNDS: u64 = 4;
+/// How long a store on a busy machine may take to its first write.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One document of some size, and two in a transaction.
 const WRITE_DOCUMENTS: &str = r#"
@@ -112,37 +114,51 @@ async fn found(client: &Client, name: &str) -> Found {
     serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.text()))
 }
 
+/// What the writers of a run share.
+#[derive(Default)]
+struct Writes {
+    /// The number that is written next.
+    next: AtomicU64,
+    acknowledged: AtomicUsize,
+}
+
 /// Calls `write` with one number after the other until the server is gone; those it acknowledged.
-async fn write_until_gone(url: String, numbers: Arc<AtomicU64>) -> BTreeSet<u64> {
+async fn write_until_gone(url: String, writes: Arc<Writes>) -> BTreeSet<u64> {
     let client = Client::new(url);
     let mut acknowledged = BTreeSet::new();
     loop {
-        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let number = writes.next.fetch_add(1, Ordering::Relaxed);
         let body = serde_json::json!({ "n": number });
         match client.step(&call("write", Some(body)), &Names::default()).await {
-            Ok(answer) if answer.status == 200 => acknowledged.insert(number),
+            Ok(answer) if answer.status == 200 => {
+                acknowledged.insert(number);
+                writes.acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
             // A transaction that lost to others too often is not written.
-            Ok(_) => false,
+            Ok(_) => {}
             Err(_) => return acknowledged,
-        };
+        }
     }
 }
 
 /// Kills `server` while functions write, some times; each time everything acknowledged is found.
 async fn kill_while_it_writes(server: &mut Server, of: &str) {
-    let numbers = Arc::new(AtomicU64::new(0));
+    let writes = Arc::new(Writes::default());
     let mut acknowledged = BTreeSet::new();
     for round in 0..ROUNDS {
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|_| tokio::spawn(write_until_gone(server.url(), Arc::clone(&numbers))))
-            .collect();
-        tokio::time::sleep(Duration::from_millis(300 + 97 * round)).await;
-        server.kill();
         let before = acknowledged.len();
+        let writers: Vec<_> =
+            (0..WRITERS).map(|_| tokio::spawn(write_until_gone(server.url(), Arc::clone(&writes)))).collect();
+        let deadline = Instant::now() + PATIENCE;
+        while writes.acknowledged.load(Ordering::Relaxed) == before {
+            assert!(Instant::now() < deadline, "{of}: nothing was written in round {round}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200 + 97 * round)).await;
+        server.kill();
         for writer in writers {
             acknowledged.extend(writer.await.expect("no task panics"));
         }
-        assert!(acknowledged.len() > before, "{of}: nothing was written in round {round}");
         server.spawn().expect("the server starts again");
         let Found { kept, wrong } = found(&Client::new(server.url()), "read").await;
         assert!(wrong.is_empty(), "{of}: {wrong:?}");
