@@ -154,7 +154,7 @@ async fn kill_while_it_writes(server: &mut Server, of: &str) {
             assert!(Instant::now() < deadline, "{of}: nothing was written in round {round}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_millis(200 + 97 * round)).await;
+        tokio::time::sleep(Duration::from_millis(300 + 97 * round)).await;
         server.kill();
         for writer in writers {
             acknowledged.extend(writer.await.expect("no task panics"));

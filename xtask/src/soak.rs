@@ -220,9 +220,9 @@ fn change(client: &mut Client, function: u64, random: &mut Random, tally: &mut T
 fn judge(target: &Target, started: Holdings, samples: &[Holdings], tally: &mut Tally) {
     println!("soak: {tally}");
     // The first quarter warms up: caches fill, isolates are made.
-    let warm = kept(samples, samples.len() / 4, samples.len() / 2);
-    let end = kept(samples, samples.len() * 4 / 5, samples.len());
-    println!("soak: kept resident {} MiB after warming up, {} MiB at the end", warm / 1024, end / 1024);
+    let warm = median(samples, samples.len() / 4, samples.len() / 2);
+    let end = median(samples, samples.len() * 4 / 5, samples.len());
+    println!("soak: resident {} MiB after warming up, {} MiB at the end", warm / 1024, end / 1024);
     #[expect(clippy::cast_precision_loss, reason = "KiB of memory are far below 2^52")]
     if end as f64 > warm as f64 * GROWTH {
         tally.failed(format!("memory grew from {} to {} MiB", warm / 1024, end / 1024));
@@ -260,12 +260,9 @@ fn judge(target: &Target, started: Holdings, samples: &[Holdings], tally: &mut T
     complaints.into_iter().for_each(|line| tally.failed(line));
 }
 
-/// The resident memory that a quarter of the samples lie below. Calls that run into their limit hold
-/// up to that much while they run, so what is resident rises and falls by as much as is kept; what is
-/// not given back raises the floor.
-fn kept(samples: &[Holdings], from: usize, to: usize) -> u64 {
+fn median(samples: &[Holdings], from: usize, to: usize) -> u64 {
     let mut resident: Vec<u64> =
         samples.get(from..to).unwrap_or_default().iter().map(|sample| sample.resident).collect();
     resident.sort_unstable();
-    resident.get(resident.len() / 4).copied().unwrap_or(0)
+    resident.get(resident.len() / 2).copied().unwrap_or(0)
 }
