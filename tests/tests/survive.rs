@@ -121,11 +121,16 @@ fn floods_of_headers_and_garbage_are_refused() {
     }
 }
 
+/// A line of what the kernel tells of a process, in KiB.
+fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
 /// Resident memory of a process at its highest, in KiB.
 fn peak(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    memory(pid, "VmHWM")
 }
 
 #[tokio::test]
@@ -157,5 +162,54 @@ async fn a_gibibyte_streams_in_and_out_by_signed_urls() {
         let step = Step { path: Some("/readyz".into()), method: Some("GET".into()), ..Step::default() };
         let ready = client.step(&step, &Names::default()).await.expect("there is an answer");
         assert_eq!(ready.status, 200);
+    }
+}
+
+#[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+async fn memory_of_functions_that_took_all_of_theirs_goes_back_to_the_system() {
+    /// Each takes what it may have in blocks of other sizes.
+    const SOURCES: [&str; 4] = [
+        "export default () => { const a = []; for (;;) a.push(new Array(1000).fill(1)) }",
+        "export default () => { const a = []; for (let n = 1 << 20; ; n *= 2) a.push('x'.repeat(n)) }",
+        "export default () => { const a = []; for (;;) a.push(new Uint8Array(1 << 20)) }",
+        "export default () => { const a = []; for (let n = 0; ; n++) a.push({ n, text: `number ${n}` }) }",
+    ];
+    const ROUNDS: usize = 6;
+    const AT_ONCE: usize = 8;
+    /// Two of the eight functions that have 24 MiB each would be more.
+    const MOST_KIB: u64 = 40 << 10;
+    for engine in Backends::of_this_machine().engines {
+        let combination =
+            Combination { engine, functions: Place::Sqlite, documents: Place::Sqlite, blobs: Place::Local };
+        let settings = [("engine.limits.memory", "24MiB"), ("engine.limits.cpu_time", "10s")];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let server = Server::start(&combination, &BTreeMap::from(settings)).expect("the server starts");
+        let (client, pid) = (Client::new(server.url()), server.pid().expect("the server runs"));
+        publish(&client, "hello", "export default () => 'hello'").await.expect("it is published");
+        for n in 0..AT_ONCE {
+            let source = SOURCES[n % SOURCES.len()];
+            publish(&client, &format!("takes-{n}"), source).await.expect("it is published");
+        }
+        invoke(&client, "hello").await.expect("there is an answer");
+        let before = memory(pid, "RssAnon");
+        for _ in 0..ROUNDS {
+            let names: Vec<String> = (0..AT_ONCE).map(|n| format!("takes-{n}")).collect();
+            let calls = names.iter().map(|name| invoke(&client, name));
+            for answer in futures_util::future::join_all(calls).await {
+                assert_eq!(answer.expect("there is an answer").status, 500);
+            }
+        }
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while memory(pid, "RssAnon") > before + MOST_KIB {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{combination}: {} MiB are held, {} before",
+                memory(pid, "RssAnon") >> 10,
+                before >> 10
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        println!("{combination}: {} MiB held, {} before", memory(pid, "RssAnon") >> 10, before >> 10);
     }
 }

@@ -41,6 +41,10 @@ impl Parts {
                 return Ok(Some(self.rest.split_to(self.size)));
             }
             let taken = self.rest.split_to(self.rest.len().min(self.size - part.len()));
+            if !part.is_empty() && part.capacity() < part.len() + taken.len() {
+                // At once: growing step by step would leave blocks of every size behind.
+                part.reserve(self.size - part.len());
+            }
             part.extend_from_slice(&taken);
         }
         Ok((!part.is_empty()).then(|| part.freeze()))

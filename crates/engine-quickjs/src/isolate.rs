@@ -20,7 +20,6 @@ use crate::lazy::LazyGlobals;
 use crate::memory::{CountingAllocator, Usage};
 use crate::modules::{NameResolver, ProgramLoader};
 use crate::stack;
-use crate::trim;
 use crate::values;
 
 /// Bytes in use from which on running code is held up to collect garbage: four times what an isolate
@@ -303,7 +302,6 @@ impl Drop for QuickJsIsolate {
             qjs::JS_SetHostPromiseRejectionTracker(qjs::JS_GetRuntime(context), None, std::ptr::null_mut());
         }
         self.runtime.set_interrupt_handler(None);
-        trim::soon();
     }
 }
 

@@ -22,7 +22,6 @@ mod modules;
 mod scripts;
 mod shortcuts;
 mod stack;
-mod trim;
 mod values;
 
 #[cfg(test)]

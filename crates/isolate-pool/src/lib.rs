@@ -29,6 +29,7 @@ mod relay;
 mod reply_stream;
 mod scheduling;
 mod thread;
+mod trim;
 mod watchdog;
 
 pub use code_cache::{CodeCache, Compiled};

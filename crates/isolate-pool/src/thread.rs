@@ -12,6 +12,7 @@ use crate::mailbox::Event;
 use crate::meter::Meter;
 use crate::processor_time;
 use crate::scheduling;
+use crate::trim;
 
 /// How long an isolate waits before it gives back what it only needs while it runs.
 const REST_AFTER: Duration = Duration::from_millis(250);
@@ -36,7 +37,11 @@ pub(crate) fn run<F: IsolateFactory>(factory: &F, handle: &Arc<Handle>, driver: 
     scheduling::run_in_batches();
     scheduling::wake_on_time();
     match factory.create(Rc::clone(&driver)) {
-        Ok(isolate) => Ok(Loop { isolate, handle, driver, meter: Meter::start(), interrupted: false }.run()),
+        Ok(isolate) => {
+            let end = Loop { isolate, handle, driver, meter: Meter::start(), interrupted: false }.run();
+            trim::soon();
+            Ok(end)
+        }
         Err(error) => {
             handle.retire();
             refuse_all(handle, &driver, &error);

@@ -27,8 +27,11 @@ pub(crate) fn soon() {
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn give_back() {
+    #[expect(unsafe_code, reason = "no crate here wraps the call")]
     // SAFETY: it takes the locks of the allocator that it needs.
-    unsafe { libc::malloc_trim(0) };
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
