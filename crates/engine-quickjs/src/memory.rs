@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use rquickjs::allocator::Allocator;
+use tandem_isolate_pool::large_blocks::{self, LARGE};
 
 use crate::arenas::Arenas;
 use crate::blocks;
@@ -84,6 +85,20 @@ impl Usage {
     fn subtract(&self, size: usize) {
         self.used.set(self.used.get().saturating_sub(size));
     }
+
+    /// Counts memory of the host's under an array buffer; `false` when there is not so much left.
+    pub(crate) fn take(&self, size: usize) -> bool {
+        let admitted = self.admits(size, 0);
+        if admitted {
+            self.add(size);
+        }
+        admitted
+    }
+
+    /// Counts what was taken no more.
+    pub(crate) fn give(&self, size: usize) {
+        self.subtract(size);
+    }
 }
 
 /// Memory of the C library, or of [`blocks`] while the engine prepares something, with a count.
@@ -103,8 +118,13 @@ impl CountingAllocator {
 
     /// Memory that is not counted yet.
     fn obtain(&self, size: usize) -> *mut u8 {
-        // SAFETY: any size is allowed.
-        self.block(size).unwrap_or_else(|| unsafe { libc::malloc(size) }.cast())
+        self.block(size).unwrap_or_else(|| {
+            if size >= LARGE {
+                return large_blocks::alloc(size);
+            }
+            // SAFETY: any size is allowed.
+            unsafe { libc::malloc(size) }.cast()
+        })
     }
 
     fn counted(&self, pointer: *mut u8) -> *mut u8 {
@@ -139,6 +159,7 @@ unsafe impl Allocator for CountingAllocator {
                 unsafe { block.write_bytes(0, total) };
                 block
             }
+            None if total >= LARGE => large_blocks::alloc_zeroed(total),
             // SAFETY: any size is allowed.
             None => unsafe { libc::calloc(1, total) }.cast(),
         };
@@ -151,8 +172,14 @@ unsafe impl Allocator for CountingAllocator {
         }
         // SAFETY: the caller got the pointer from this allocator and gives it up.
         unsafe {
-            self.usage.subtract(Self::usable_size(pointer));
-            if !blocks::free(pointer) {
+            let size = Self::usable_size(pointer);
+            self.usage.subtract(size);
+            if blocks::free(pointer) {
+                return;
+            }
+            if size >= LARGE {
+                large_blocks::free(pointer, size);
+            } else {
                 libc::free(pointer.cast());
             }
         }
@@ -191,18 +218,6 @@ unsafe impl Allocator for CountingAllocator {
 
     unsafe fn usable_size(pointer: *mut u8) -> usize {
         // SAFETY: the caller got the pointer from this allocator.
-        blocks::size_of(pointer).unwrap_or_else(|| unsafe { usable_size(pointer) })
+        blocks::size_of(pointer).unwrap_or_else(|| unsafe { large_blocks::usable_size(pointer) })
     }
-}
-
-#[cfg(target_os = "macos")]
-unsafe fn usable_size(pointer: *mut u8) -> usize {
-    // SAFETY: the caller got the pointer from the C library.
-    unsafe { libc::malloc_size(pointer.cast()) }
-}
-
-#[cfg(not(target_os = "macos"))]
-unsafe fn usable_size(pointer: *mut u8) -> usize {
-    // SAFETY: the caller got the pointer from the C library.
-    unsafe { libc::malloc_usable_size(pointer.cast()) }
 }

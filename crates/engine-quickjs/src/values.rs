@@ -1,13 +1,15 @@
 //! JavaScript values to what ports speak of, and back.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
+use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rquickjs::qjs;
 use tandem_contract::{Error, ErrorKind, HostValue};
 
 use crate::bindings;
 use crate::json_read;
+use crate::memory::Usage;
 
 /// The context of running code. Everything here is called on its isolate's thread only.
 pub(crate) type Context = *mut qjs::JSContext;
@@ -91,8 +93,95 @@ pub(crate) unsafe fn from_host(context: Context, value: HostValue) -> qjs::JSVal
             HostValue::Number(value) => qjs::JS_NewFloat64(value),
             HostValue::Text(text) => string(context, &text),
             HostValue::Json(json) => json_read::parse(context, &bindings::of(context).layouts, &json),
-            HostValue::Bytes(bytes) => qjs::JS_NewUint8ArrayCopy(context, bytes.as_ptr(), bytes.len() as _),
+            HostValue::Bytes(bytes) => byte_array(context, bytes),
         }
+    }
+}
+
+/// Arrays up to this size are copied. A short piece may be all that is left of a long buffer, and would
+/// keep more memory than the function is charged for.
+const COPIED: usize = 256 << 10;
+
+/// A `Uint8Array` over `bytes`: over their own memory if nobody else holds it, else a copy.
+///
+/// # Safety
+/// `context` is alive and has bindings.
+unsafe fn byte_array(context: Context, bytes: Bytes) -> qjs::JSValue {
+    // SAFETY: by the contract above; a copy is of as many bytes as there are.
+    let copy = |bytes: &[u8]| unsafe { qjs::JS_NewUint8ArrayCopy(context, bytes.as_ptr(), bytes.len() as _) };
+    if bytes.len() <= COPIED {
+        return copy(&bytes);
+    }
+    match bytes.try_into_mut() {
+        // SAFETY: by the contract above.
+        Ok(own) => unsafe { array_over(context, own) },
+        Err(shared) => copy(&shared),
+    }
+}
+
+/// # Safety
+/// As for [`byte_array`].
+unsafe fn array_over(context: Context, bytes: BytesMut) -> qjs::JSValue {
+    let length = bytes.len();
+    // SAFETY: by the contract above. `resize_held` frees what is held when QuickJS drops the buffer, and
+    // nothing else touches it until then; a buffer that could not be made was given nothing.
+    unsafe {
+        let usage = Rc::clone(&bindings::of(context).usage);
+        if !usage.take(length) {
+            return qjs::JS_ThrowOutOfMemory(context);
+        }
+        let held = Box::into_raw(Box::new(Held { bytes, usage, counted: length }));
+        let data = (*held).bytes.as_mut_ptr();
+        let mut buffer =
+            qjs::JS_NewArrayBuffer(context, data, length as _, 0, Some(resize_held), held.cast(), false);
+        if qjs::JS_IsException(buffer) {
+            drop(Box::from_raw(held));
+            return buffer;
+        }
+        let array =
+            qjs::JS_NewTypedArray(context, 1, &raw mut buffer, qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8);
+        qjs::JS_FreeValue(context, buffer);
+        array
+    }
+}
+
+/// Memory of the host's under an `ArrayBuffer`.
+struct Held {
+    bytes: BytesMut,
+    usage: Rc<Usage>,
+    counted: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.usage.give(self.counted);
+    }
+}
+
+/// Frees what is held, or makes it as long as the buffer that it moves to (`transfer`).
+unsafe extern "C" fn resize_held(
+    _: *mut qjs::JSRuntime,
+    held: *mut c_void,
+    _: *mut c_void,
+    length: qjs::size_t,
+) -> *mut c_void {
+    let length = length as usize;
+    // SAFETY: QuickJS calls this with what `array_over` gave it, and for the last time with zero.
+    unsafe {
+        let held = held.cast::<Held>();
+        if length == 0 {
+            drop(Box::from_raw(held));
+            return std::ptr::null_mut();
+        }
+        let held = &mut *held;
+        match length.checked_sub(held.counted) {
+            Some(more) if !held.usage.take(more) => return std::ptr::null_mut(),
+            Some(_) => {}
+            None => held.usage.give(held.counted - length),
+        }
+        held.counted = length;
+        held.bytes.resize(length, 0);
+        held.bytes.as_mut_ptr().cast()
     }
 }
 

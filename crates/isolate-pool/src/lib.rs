@@ -18,6 +18,8 @@ mod group;
 mod handle;
 mod in_flight;
 mod isolate;
+#[expect(unsafe_code, reason = "an allocator")]
+pub mod large_blocks;
 mod life_cycle;
 mod mailbox;
 mod meter;

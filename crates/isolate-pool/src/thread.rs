@@ -39,7 +39,7 @@ pub(crate) fn run<F: IsolateFactory>(factory: &F, handle: &Arc<Handle>, driver: 
     match factory.create(Rc::clone(&driver)) {
         Ok(isolate) => {
             let end = Loop { isolate, handle, driver, meter: Meter::start(), interrupted: false }.run();
-            trim::soon();
+            trim::heap();
             Ok(end)
         }
         Err(error) => {

@@ -1,32 +1,50 @@
-//! Memory of isolates that ended, back to the system: the C library keeps what was freed between
-//! blocks that are in use.
+//! Memory that is free, back to the system, a moment after it was freed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long isolates may end before their memory goes back together: looking through the heap takes
-/// milliseconds.
+use crate::large_blocks;
+
+/// How long isolates may end, and large blocks be freed, before their memory goes back together:
+/// looking through the heap takes milliseconds, and what is freed is often wanted again.
 const AFTER: Duration = Duration::from_secs(1);
 
-/// Gives back what is free a moment from now.
-pub(crate) fn soon() {
+/// Whether an isolate ended: the C library keeps what was freed between blocks that are in use.
+static HEAP: AtomicBool = AtomicBool::new(false);
+
+/// Gives back what an isolate had that has ended.
+pub(crate) fn heap() {
+    HEAP.store(true, Ordering::Release);
+    start();
+}
+
+/// Gives back what is free a moment from now. Logs nothing: memory is freed anywhere.
+pub(crate) fn start() {
     static COMING: AtomicBool = AtomicBool::new(false);
     if COMING.swap(true, Ordering::AcqRel) {
         return;
     }
     let started = std::thread::Builder::new().name("tandem-trim".into()).spawn(|| {
-        std::thread::sleep(AFTER);
-        COMING.store(false, Ordering::Release);
-        give_back();
+        loop {
+            std::thread::sleep(AFTER);
+            COMING.store(false, Ordering::Release);
+            let is_left = large_blocks::give_back(AFTER);
+            if HEAP.swap(false, Ordering::AcqRel) {
+                trim_heap();
+            }
+            if !is_left || COMING.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
     });
-    if let Err(error) = started {
+    if started.is_err() {
+        // The next that is freed tries again.
         COMING.store(false, Ordering::Release);
-        tracing::debug!(%error, "free memory stays with the process");
     }
 }
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn give_back() {
+fn trim_heap() {
     #[expect(unsafe_code, reason = "no crate here wraps the call")]
     // SAFETY: it takes the locks of the allocator that it needs.
     unsafe {
@@ -35,4 +53,4 @@ fn give_back() {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-const fn give_back() {}
+const fn trim_heap() {}

@@ -1,0 +1,206 @@
+//! Large blocks of memory, kept for a moment after they are freed.
+//!
+//! The system gives memory page by page, each of them cleared: 16 MiB take it longer than many a store
+//! needs to send them. Kept for ever, as the C library would, they make a process several times as
+//! large as what it uses. So a few are kept, and go back when nobody wanted them for a second
+//! ([`trim`]).
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::trim;
+
+/// Blocks of so many bytes are large. Those below are the C library's.
+pub const LARGE: usize = 1 << 20;
+/// Bytes that are kept at most, and in how many blocks.
+const MOST: usize = 32 << 20;
+const BLOCKS: usize = 32;
+/// What the C library aligns every block to.
+const ALIGNMENT: usize = 2 * size_of::<usize>();
+
+/// A block that is free.
+#[derive(Clone, Copy)]
+struct Kept {
+    address: usize,
+    size: usize,
+    since: Instant,
+}
+
+/// The blocks that are kept, and their bytes in all.
+static KEPT: Mutex<([Option<Kept>; BLOCKS], usize)> = Mutex::new(([None; BLOCKS], 0));
+
+/// A large block, of memory that may hold anything; null where there is none.
+///
+/// It is a block of the C library's, and may be given to `realloc` and `free` too.
+pub fn alloc(size: usize) -> *mut u8 {
+    // SAFETY: any size is allowed.
+    take(size).unwrap_or_else(|| unsafe { libc::malloc(size) }.cast())
+}
+
+/// A large block of zeros; null where there is none.
+pub fn alloc_zeroed(size: usize) -> *mut u8 {
+    match take(size) {
+        Some(block) => {
+            // SAFETY: the block is at least that long, and nobody else has it.
+            unsafe { block.write_bytes(0, size) };
+            block
+        }
+        // SAFETY: any size is allowed.
+        None => unsafe { libc::calloc(1, size) }.cast(),
+    }
+}
+
+/// Frees a block.
+///
+/// # Safety
+/// `block` is one of the C library's that nobody uses any more, and holds `size` bytes.
+pub unsafe fn free(block: *mut u8, size: usize) {
+    if keep(block, size) {
+        trim::start();
+    } else {
+        // SAFETY: by the contract above.
+        unsafe { libc::free(block.cast()) };
+    }
+}
+
+/// A kept block of the size asked for, or a little more: the rest would be lost to its user.
+fn take(size: usize) -> Option<*mut u8> {
+    let mut kept = KEPT.lock();
+    let (blocks, all) = &mut *kept;
+    let fits = |block: &Kept| (size..=size.saturating_add(size / 8)).contains(&block.size);
+    let slot = blocks
+        .iter_mut()
+        .filter(|slot| slot.as_ref().is_some_and(fits))
+        .min_by_key(|slot| slot.map_or(0, |block| block.size))?;
+    let block = slot.take()?;
+    *all -= block.size;
+    Some(std::ptr::with_exposed_provenance_mut(block.address))
+}
+
+fn keep(block: *mut u8, size: usize) -> bool {
+    let mut kept = KEPT.lock();
+    let (blocks, all) = &mut *kept;
+    let Some(slot) = blocks.iter_mut().find(|slot| slot.is_none()).filter(|_| *all + size <= MOST) else {
+        return false;
+    };
+    *slot = Some(Kept { address: block.expose_provenance(), size, since: Instant::now() });
+    *all += size;
+    true
+}
+
+/// Gives back what nobody wanted for so long; tells whether anything is left.
+pub(crate) fn give_back(after: Duration) -> bool {
+    let mut kept = KEPT.lock();
+    let (blocks, all) = &mut *kept;
+    for slot in blocks.iter_mut() {
+        if let Some(block) = slot.take_if(|block| block.since.elapsed() >= after) {
+            *all -= block.size;
+            // SAFETY: `free` was given it, and nobody can take it any more.
+            unsafe { libc::free(std::ptr::with_exposed_provenance_mut(block.address)) };
+        }
+    }
+    *all > 0
+}
+
+/// The system's allocator, with large blocks kept for a moment. To be a program's
+/// `#[global_allocator]`.
+#[derive(Debug)]
+pub struct Allocator;
+
+const fn is_large(layout: Layout) -> bool {
+    layout.size() >= LARGE && layout.align() <= ALIGNMENT
+}
+
+// SAFETY: what is not large is the system's own. Large blocks are at least as long as was asked for,
+// aligned as the C library aligns all, and belong to one user at a time; the system's allocator takes
+// such blocks from `malloc` as well, so that its `realloc` may have them.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: by the trait's contract.
+        if is_large(layout) { alloc(layout.size()) } else { unsafe { System.alloc(layout) } }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: by the trait's contract.
+        if is_large(layout) { alloc_zeroed(layout.size()) } else { unsafe { System.alloc_zeroed(layout) } }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: by the trait's contract; a block holds what the C library says, at least its layout.
+        unsafe {
+            if is_large(layout) {
+                free(block, usable_size(block));
+            } else {
+                System.dealloc(block, layout);
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: by the trait's contract.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+/// What a block holds, which may be more than was asked for.
+///
+/// # Safety
+/// `block` is one of the C library's and in use.
+#[cfg(not(target_os = "macos"))]
+pub unsafe fn usable_size(block: *mut u8) -> usize {
+    // SAFETY: by the contract above.
+    unsafe { libc::malloc_usable_size(block.cast()) }
+}
+
+/// What a block holds, which may be more than was asked for.
+///
+/// # Safety
+/// `block` is one of the C library's and in use.
+#[cfg(target_os = "macos")]
+pub unsafe fn usable_size(block: *mut u8) -> usize {
+    // SAFETY: by the contract above.
+    unsafe { libc::malloc_size(block.cast()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test, since all share what is kept.
+    #[test]
+    fn a_freed_block_is_there_for_a_moment() {
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        let (first, other) = (3 * LARGE, 5 * LARGE);
+        // SAFETY: each block is used within its size and freed once.
+        unsafe {
+            let block = Allocator.alloc(layout(first));
+            block.write_bytes(1, first);
+            Allocator.dealloc(block, layout(first));
+            // Not for one that would leave most of it unused, or is larger.
+            for size in [LARGE, other] {
+                let another = Allocator.alloc(layout(size));
+                assert_ne!(another, block);
+                libc::free(another.cast());
+            }
+            let again = Allocator.alloc_zeroed(layout(first));
+            assert_eq!(again, block);
+            assert!(std::slice::from_raw_parts(again, first).iter().all(|byte| *byte == 0));
+            // Grown, it is another's: `realloc` gave the old one away.
+            again.write(7);
+            let grown = Allocator.realloc(again, layout(first), other);
+            assert_eq!(grown.read(), 7);
+            Allocator.dealloc(grown, layout(other));
+            assert!(give_back(Duration::from_secs(3600)), "it is too early");
+            assert!(!give_back(Duration::ZERO));
+            let many: Vec<_> = (0..=MOST / other).map(|_| Allocator.alloc(layout(other))).collect();
+            for block in many {
+                Allocator.dealloc(block, layout(other));
+                assert!(KEPT.lock().1 <= MOST);
+            }
+            assert!(KEPT.lock().1 > MOST - other - LARGE);
+            assert!(!give_back(Duration::ZERO));
+        }
+    }
+}
