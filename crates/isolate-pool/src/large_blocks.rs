@@ -14,9 +14,9 @@ use crate::trim;
 
 /// Blocks of so many bytes are large. Those below are the C library's.
 pub const LARGE: usize = 1 << 20;
-/// Bytes that are kept at most, and in how many blocks.
-const MOST: usize = 32 << 20;
-const BLOCKS: usize = 32;
+/// Bytes that are kept at most, enough for a block of 16 MiB with its head, and in how many blocks.
+const MOST: usize = 17 << 20;
+const BLOCKS: usize = 17;
 /// What the C library aligns every block to.
 const ALIGNMENT: usize = 2 * size_of::<usize>();
 
@@ -139,8 +139,18 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: by the trait's contract.
-        unsafe { System.realloc(block, layout, size) }
+        let grows = size >= LARGE.max(layout.size()) && layout.align() <= ALIGNMENT;
+        // SAFETY: by the trait's contract; what was taken is longer than the block and no part of it.
+        unsafe {
+            match grows.then(|| take(size)).flatten() {
+                Some(longer) => {
+                    longer.copy_from_nonoverlapping(block, layout.size());
+                    self.dealloc(block, layout);
+                    longer
+                }
+                None => System.realloc(block, layout, size),
+            }
+        }
     }
 }
 
@@ -187,10 +197,14 @@ mod tests {
             let again = Allocator.alloc_zeroed(layout(first));
             assert_eq!(again, block);
             assert!(std::slice::from_raw_parts(again, first).iter().all(|byte| *byte == 0));
-            // Grown, it is another's: `realloc` gave the old one away.
+            // One that grows takes what is kept, and leaves its own.
             again.write(7);
+            let longer = Allocator.alloc(layout(other));
+            Allocator.dealloc(longer, layout(other));
             let grown = Allocator.realloc(again, layout(first), other);
-            assert_eq!(grown.read(), 7);
+            assert_eq!((grown, grown.read()), (longer, 7));
+            assert_eq!(Allocator.alloc(layout(first)), again);
+            Allocator.dealloc(again, layout(first));
             Allocator.dealloc(grown, layout(other));
             assert!(give_back(Duration::from_secs(3600)), "it is too early");
             assert!(!give_back(Duration::ZERO));

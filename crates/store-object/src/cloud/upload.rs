@@ -19,7 +19,7 @@ use super::metadata;
 /// Bytes of a part of a large upload.
 const PART: usize = 8 << 20;
 /// Parts of one upload that are sent at once, while another is gathered.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 1;
 /// Bytes of an object that is written under a condition.
 const CONDITIONAL: usize = 64 << 20;
 
