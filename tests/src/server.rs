@@ -82,6 +82,15 @@ impl Server {
         self.child.as_ref().map(Child::id)
     }
 
+    /// A line of what the kernel tells of its memory (`VmHWM`, the most that it ever held; `RssAnon`,
+    /// what it holds apart from files), in KiB; `None` when it does not run, and where there is no
+    /// `/proc`.
+    pub fn memory(&self, line: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
+        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'))?;
+        value.trim().trim_end_matches(" kB").parse().ok()
+    }
+
     /// Kills it as `kill -9` does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -121,18 +121,6 @@ fn floods_of_headers_and_garbage_are_refused() {
     }
 }
 
-/// A line of what the kernel tells of a process, in KiB.
-fn memory(pid: u32, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
-/// Resident memory of a process at its highest, in KiB.
-fn peak(pid: u32) -> u64 {
-    memory(pid, "VmHWM")
-}
-
 #[tokio::test]
 async fn a_gibibyte_streams_in_and_out_by_signed_urls() {
     const PIECE: usize = 1 << 20;
@@ -144,8 +132,8 @@ async fn a_gibibyte_streams_in_and_out_by_signed_urls() {
         publish(&client, "sign", source).await.expect("it is published");
         let urls = invoke(&client, "sign").await.expect("there is an answer");
         let [upload, download]: [String; 2] = serde_json::from_slice(&urls.body).expect("there are two URLs");
-        let pid = server.pid().expect("the server runs");
-        let before = peak(pid);
+        let peak = || server.memory("VmHWM").expect("the kernel tells");
+        let before = peak();
         let piece = bytes::Bytes::from(vec![7_u8; PIECE]);
         let body = stream::iter(std::iter::repeat_n(piece, PIECES).map(Ok::<_, std::io::Error>));
         let http = tandem_tests::client::builder().no_proxy().build().expect("an HTTP client can be made");
@@ -157,7 +145,7 @@ async fn a_gibibyte_streams_in_and_out_by_signed_urls() {
         let pieces = response.bytes_stream().map_ok(|piece| piece.len());
         let read = pieces.try_fold(0, async |sum, length| Ok(sum + length)).await.expect("it is whole");
         assert_eq!(read, PIECE * PIECES);
-        let grown = peak(pid) - before;
+        let grown = peak() - before;
         assert!(grown <= MOST_KIB, "the process grew by {grown} KiB");
         let step = Step { path: Some("/readyz".into()), method: Some("GET".into()), ..Step::default() };
         let ready = client.step(&step, &Names::default()).await.expect("there is an answer");
@@ -185,14 +173,15 @@ async fn memory_of_functions_that_took_all_of_theirs_goes_back_to_the_system() {
         let settings = [("engine.limits.memory", "24MiB"), ("engine.limits.cpu_time", "10s")];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let server = Server::start(&combination, &BTreeMap::from(settings)).expect("the server starts");
-        let (client, pid) = (Client::new(server.url()), server.pid().expect("the server runs"));
+        let client = Client::new(server.url());
+        let held = || server.memory("RssAnon").expect("the kernel tells");
         publish(&client, "hello", "export default () => 'hello'").await.expect("it is published");
         for n in 0..AT_ONCE {
             let source = SOURCES[n % SOURCES.len()];
             publish(&client, &format!("takes-{n}"), source).await.expect("it is published");
         }
         invoke(&client, "hello").await.expect("there is an answer");
-        let before = memory(pid, "RssAnon");
+        let before = held();
         for _ in 0..ROUNDS {
             let names: Vec<String> = (0..AT_ONCE).map(|n| format!("takes-{n}")).collect();
             let calls = names.iter().map(|name| invoke(&client, name));
@@ -201,15 +190,15 @@ async fn memory_of_functions_that_took_all_of_theirs_goes_back_to_the_system() {
             }
         }
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        while memory(pid, "RssAnon") > before + MOST_KIB {
+        while held() > before + MOST_KIB {
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "{combination}: {} MiB are held, {} before",
-                memory(pid, "RssAnon") >> 10,
+                held() >> 10,
                 before >> 10
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        println!("{combination}: {} MiB held, {} before", memory(pid, "RssAnon") >> 10, before >> 10);
+        println!("{combination}: {} MiB held, {} before", held() >> 10, before >> 10);
     }
 }

@@ -22,10 +22,6 @@ use crate::modules::{NameResolver, ProgramLoader};
 use crate::stack;
 use crate::values;
 
-/// Bytes in use from which on running code is held up to collect garbage: four times what an isolate
-/// starts with. What is garbage below that goes while the isolate rests.
-const COLLECT_FROM: usize = 1 << 20;
-
 /// One QuickJS runtime with one context. Never leaves its thread.
 pub(crate) struct QuickJsIsolate {
     // Dropped in this order, after the values below were freed: a context must go before the
@@ -49,7 +45,7 @@ impl QuickJsIsolate {
         let runtime =
             Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&usage))).map_err(Error::internal)?;
         runtime.set_max_stack_size(shared.limits.stack);
-        runtime.set_gc_threshold(COLLECT_FROM.min(shared.limits.memory / 2));
+        runtime.set_gc_threshold(usage.collect_from());
         let interrupt = driver.interrupt();
         let watched = Rc::clone(&usage);
         runtime
@@ -270,9 +266,7 @@ impl Isolate for QuickJsIsolate {
         // SAFETY: the runtime is alive and runs nothing.
         unsafe { qjs::JS_RunGC(qjs::JS_GetRuntime(self.raw())) };
         // A collection while code ran has set it to little more than what was in use.
-        let usage = &self.bindings.usage;
-        let from = COLLECT_FROM.min(usage.limit() / 2).max(usage.bytes().saturating_mul(3) / 2);
-        self.runtime.set_gc_threshold(from);
+        self.runtime.set_gc_threshold(self.bindings.usage.collect_from());
         stack::give_back();
     }
 

@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use rquickjs::allocator::Allocator;
-use tandem_isolate_pool::large_blocks::{self, LARGE};
+use tandem_isolate_pool::large_blocks;
 
 use crate::arenas::Arenas;
 use crate::blocks;
@@ -12,6 +12,10 @@ use crate::blocks;
 const SMALL: usize = 64 * 1024;
 /// What small requests may use past the limit, before running code is told to end and after.
 const RESERVE: usize = 16 * 1024 * 1024;
+
+/// Bytes in use from which on running code is held up to collect garbage: four times what an isolate
+/// starts with. What is garbage below that goes while the isolate rests.
+const COLLECT_FROM: usize = 1 << 20;
 
 /// How much memory an isolate uses, and whether it went over its limit.
 ///
@@ -25,6 +29,7 @@ pub(crate) struct Usage {
     refused: Cell<bool>,
     exhausted: Cell<bool>,
     preparing: Cell<bool>,
+    collect_arrays_from: Cell<usize>,
     arenas: Arenas,
 }
 
@@ -32,6 +37,7 @@ impl Usage {
     pub(crate) const fn new(limit: usize) -> Self {
         Self {
             used: Cell::new(0),
+            collect_arrays_from: Cell::new(COLLECT_FROM),
             limit,
             refused: Cell::new(false),
             exhausted: Cell::new(false),
@@ -40,13 +46,25 @@ impl Usage {
         }
     }
 
-    pub(crate) const fn limit(&self) -> usize {
-        self.limit
-    }
-
     /// What is in use.
     pub(crate) fn bytes(&self) -> usize {
         self.used.get()
+    }
+
+    /// Bytes in use from which on garbage is worth looking for again, once it has been collected.
+    pub(crate) fn collect_from(&self) -> usize {
+        COLLECT_FROM.min(self.limit / 2).max(self.bytes().saturating_mul(3) / 2)
+    }
+
+    /// Whether garbage is worth looking for before an array buffer gets `size` bytes of the host's:
+    /// QuickJS itself looks at what it allocated alone.
+    pub(crate) fn should_collect_for(&self, size: usize) -> bool {
+        self.bytes().saturating_add(size) > self.collect_arrays_from.get().min(self.limit)
+    }
+
+    /// Notes that garbage was collected for an array buffer.
+    pub(crate) fn collected_for_array(&self) {
+        self.collect_arrays_from.set(self.collect_from());
     }
 
     /// What is known of the engine's arenas.
@@ -118,13 +136,7 @@ impl CountingAllocator {
 
     /// Memory that is not counted yet.
     fn obtain(&self, size: usize) -> *mut u8 {
-        self.block(size).unwrap_or_else(|| {
-            if size >= LARGE {
-                return large_blocks::alloc(size);
-            }
-            // SAFETY: any size is allowed.
-            unsafe { libc::malloc(size) }.cast()
-        })
+        self.block(size).unwrap_or_else(|| large_blocks::alloc(size))
     }
 
     fn counted(&self, pointer: *mut u8) -> *mut u8 {
@@ -159,9 +171,7 @@ unsafe impl Allocator for CountingAllocator {
                 unsafe { block.write_bytes(0, total) };
                 block
             }
-            None if total >= LARGE => large_blocks::alloc_zeroed(total),
-            // SAFETY: any size is allowed.
-            None => unsafe { libc::calloc(1, total) }.cast(),
+            None => large_blocks::alloc_zeroed(total),
         };
         self.counted(pointer)
     }
@@ -174,13 +184,8 @@ unsafe impl Allocator for CountingAllocator {
         unsafe {
             let size = Self::usable_size(pointer);
             self.usage.subtract(size);
-            if blocks::free(pointer) {
-                return;
-            }
-            if size >= LARGE {
+            if !blocks::free(pointer) {
                 large_blocks::free(pointer, size);
-            } else {
-                libc::free(pointer.cast());
             }
         }
     }

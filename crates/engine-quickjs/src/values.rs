@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use rquickjs::qjs;
 use tandem_contract::{Error, ErrorKind, HostValue};
+use tandem_isolate_pool::COPIED_BYTES;
 
 use crate::bindings;
 use crate::json_read;
@@ -98,10 +99,6 @@ pub(crate) unsafe fn from_host(context: Context, value: HostValue) -> qjs::JSVal
     }
 }
 
-/// Arrays up to this size are copied. A short piece may be all that is left of a long buffer, and would
-/// keep more memory than the function is charged for.
-const COPIED: usize = 256 << 10;
-
 /// A `Uint8Array` over `bytes`: over their own memory if nobody else holds it, else a copy.
 ///
 /// # Safety
@@ -109,7 +106,7 @@ const COPIED: usize = 256 << 10;
 unsafe fn byte_array(context: Context, bytes: Bytes) -> qjs::JSValue {
     // SAFETY: by the contract above; a copy is of as many bytes as there are.
     let copy = |bytes: &[u8]| unsafe { qjs::JS_NewUint8ArrayCopy(context, bytes.as_ptr(), bytes.len() as _) };
-    if bytes.len() <= COPIED {
+    if bytes.len() <= COPIED_BYTES {
         return copy(&bytes);
     }
     match bytes.try_into_mut() {
@@ -127,6 +124,10 @@ unsafe fn array_over(context: Context, bytes: BytesMut) -> qjs::JSValue {
     // nothing else touches it until then; a buffer that could not be made was given nothing.
     unsafe {
         let usage = Rc::clone(&bindings::of(context).usage);
+        if usage.should_collect_for(length) {
+            qjs::JS_RunGC(qjs::JS_GetRuntime(context));
+            usage.collected_for_array();
+        }
         if !usage.take(length) {
             return qjs::JS_ThrowOutOfMemory(context);
         }

@@ -4,12 +4,9 @@ use std::ffi::c_void;
 
 use bytes::{Bytes, BytesMut};
 use tandem_contract::{Error, ErrorKind, HostValue};
+use tandem_isolate_pool::COPIED_BYTES;
 
 use crate::memory::Usage;
-
-/// Arrays up to this size are copied. A short piece may be all that is left of a long buffer, and would
-/// keep more memory than the function is charged for.
-const COPIED: usize = 256 << 10;
 
 /// The text of a string as UTF-8, each lone surrogate as one U+FFFD.
 pub(crate) fn text(scope: &v8::PinScope, value: v8::Local<v8::Value>) -> Option<String> {
@@ -80,7 +77,7 @@ fn byte_array<'s>(
     bytes: Bytes,
 ) -> Option<v8::Local<'s, v8::Uint8Array>> {
     let length = bytes.len();
-    let buffer = if length <= COPIED {
+    let buffer = if length <= COPIED_BYTES {
         copy(scope, &bytes)?
     } else {
         if !usage.take(length) {

@@ -8,6 +8,11 @@ use crate::driver::Driver;
 /// Operations that the pool itself answers. Engines give them ids that follow the host's own.
 pub const LOCAL_OPS: [OpSpec; 1] = [OpSpec { name: "reply.write", mode: OpMode::Async }];
 
+/// Byte arrays up to this size are given to scripts as copies, longer ones as they are where nobody
+/// else holds them. A short piece may be all that is left of a long buffer, and would keep more memory
+/// than the function is charged for.
+pub const COPIED_BYTES: usize = 256 << 10;
+
 /// Makes isolates of one engine.
 pub trait IsolateFactory: Send + Sync + 'static {
     /// What it makes.

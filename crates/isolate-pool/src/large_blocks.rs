@@ -31,7 +31,7 @@ struct Kept {
 /// The blocks that are kept, and their bytes in all.
 static KEPT: Mutex<([Option<Kept>; BLOCKS], usize)> = Mutex::new(([None; BLOCKS], 0));
 
-/// A large block, of memory that may hold anything; null where there is none.
+/// A block of any size, of memory that may hold anything; null where there is none.
 ///
 /// It is a block of the C library's, and may be given to `realloc` and `free` too.
 pub fn alloc(size: usize) -> *mut u8 {
@@ -39,7 +39,7 @@ pub fn alloc(size: usize) -> *mut u8 {
     take(size).unwrap_or_else(|| unsafe { libc::malloc(size) }.cast())
 }
 
-/// A large block of zeros; null where there is none.
+/// A block of zeros, of any size; null where there is none.
 pub fn alloc_zeroed(size: usize) -> *mut u8 {
     match take(size) {
         Some(block) => {
@@ -52,7 +52,7 @@ pub fn alloc_zeroed(size: usize) -> *mut u8 {
     }
 }
 
-/// Frees a block.
+/// Frees a block, or keeps it for the next.
 ///
 /// # Safety
 /// `block` is one of the C library's that nobody uses any more, and holds `size` bytes.
@@ -67,6 +67,9 @@ pub unsafe fn free(block: *mut u8, size: usize) {
 
 /// A kept block of the size asked for, or a little more: the rest would be lost to its user.
 fn take(size: usize) -> Option<*mut u8> {
+    if size < LARGE {
+        return None;
+    }
     let mut kept = KEPT.lock();
     let (blocks, all) = &mut *kept;
     let fits = |block: &Kept| (size..=size.saturating_add(size / 8)).contains(&block.size);
@@ -80,6 +83,9 @@ fn take(size: usize) -> Option<*mut u8> {
 }
 
 fn keep(block: *mut u8, size: usize) -> bool {
+    if size < LARGE {
+        return false;
+    }
     let mut kept = KEPT.lock();
     let (blocks, all) = &mut *kept;
     let Some(slot) = blocks.iter_mut().find(|slot| slot.is_none()).filter(|_| *all + size <= MOST) else {
@@ -139,7 +145,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let grows = size >= LARGE.max(layout.size()) && layout.align() <= ALIGNMENT;
+        let grows = size >= layout.size() && layout.align() <= ALIGNMENT;
         // SAFETY: by the trait's contract; what was taken is longer than the block and no part of it.
         unsafe {
             match grows.then(|| take(size)).flatten() {

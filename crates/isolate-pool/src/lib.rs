@@ -37,6 +37,6 @@ mod watchdog;
 pub use code_cache::{CodeCache, Compiled};
 pub use driver::Driver;
 pub use handle::InterruptFlag;
-pub use isolate::{Isolate, IsolateFactory, LOCAL_OPS};
+pub use isolate::{COPIED_BYTES, Isolate, IsolateFactory, LOCAL_OPS};
 pub use pool::IsolatePool;
 pub use scheduling::start_in_batches;
