@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Server {
             settings.extend(place.apart(section, shared_name, &data));
         }
         settings.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
-        let mut server = Self { child: None, folder, port: free_port()?, settings };
+        let mut server = Self { child: None, folder, port: tandem_test_ports::free(1, 0), settings };
         server.spawn()?;
         Ok(server)
     }
@@ -166,9 +166,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }

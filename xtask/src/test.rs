@@ -44,13 +44,15 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), String> {
         test.env("TANDEM_REQUIRE_ALL", "1");
     }
     let mut child = test.spawn().map_err(|error| format!("cargo test: {error}"))?;
-    let mut totals = Totals::default();
+    let (mut totals, mut failures) = (Totals::default(), Failures::default());
     for line in BufReader::new(child.stdout.take().ok_or("cargo test has no output")?).lines() {
         let line = line.map_err(|error| format!("cargo test: {error}"))?;
         println!("{line}");
         totals.add(&line);
+        failures.add(line);
     }
     let status = child.wait().map_err(|error| format!("cargo test: {error}"))?;
+    failures.print();
     println!(
         "\nxtask: {} test binaries: {} passed, {} failed, {} ignored",
         totals.binaries, totals.passed, totals.failed, totals.ignored
@@ -93,6 +95,33 @@ fn stop() {
     }
 }
 
+/// What each test binary said of its failures. It is said again at the end: of thousands of lines,
+/// the last are those that are read, and all that some services keep.
+#[derive(Default)]
+struct Failures {
+    binary: Vec<String>,
+    all: Vec<String>,
+}
+
+impl Failures {
+    /// A binary tells of its failures between `failures:` and its result.
+    fn add(&mut self, line: String) {
+        if line.starts_with("test result: ") {
+            self.all.append(&mut self.binary);
+        } else if line == "failures:" || !self.binary.is_empty() {
+            self.binary.push(line);
+        }
+    }
+
+    /// With those of a binary that ended before its result.
+    fn print(mut self) {
+        self.all.append(&mut self.binary);
+        for line in self.all {
+            println!("{line}");
+        }
+    }
+}
+
 /// What the `test result:` lines add up to.
 #[derive(Default)]
 struct Totals {
@@ -123,6 +152,26 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_are_kept_and_nothing_else() {
+        let mut failures = Failures::default();
+        for line in [
+            "test one ... FAILED",
+            "failures:",
+            "---- one stdout ----",
+            "it broke",
+            "failures:",
+            "    one",
+            "test result: FAILED. 2 passed; 1 failed",
+            "test two ... ok",
+            "test result: ok. 1 passed; 0 failed",
+        ] {
+            failures.add(line.to_owned());
+        }
+        assert_eq!(failures.all, ["failures:", "---- one stdout ----", "it broke", "failures:", "    one"]);
+        assert!(failures.binary.is_empty());
+    }
 
     #[test]
     fn results_add_up() {

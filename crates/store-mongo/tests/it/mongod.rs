@@ -1,6 +1,5 @@
 //! A server of a test's own.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -43,7 +42,7 @@ impl Mongod {
             eprintln!("SKIPPED: no mongod to start, TANDEM_TEST_MONGOD is not set");
             return None;
         };
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = tandem_test_ports::free(1, 0);
         let folder = tempfile::tempdir().unwrap();
         let mut server = Self { program, replica_set, options, url_options, port, folder, child: None };
         server.spawn();

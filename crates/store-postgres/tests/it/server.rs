@@ -1,7 +1,6 @@
 //! A server of a test's own, to be killed, stopped and started.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -57,7 +56,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         // The server runs as another user when the test is root.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = tandem_test_ports::free(1, 0);
         let server = Self { binaries, folder, port, options: String::new() };
         let data = server.data();
         let arguments = ["-D", &data, "-U", "postgres", "-E", "UTF8", "--no-sync"];

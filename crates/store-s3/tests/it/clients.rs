@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,8 +33,6 @@ struct Found {
 
 #[tokio::test]
 async fn boto3() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boto3");
-    let python = folder.join("bin/python");
     let install = |folder: &Path| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         run(Command::new(folder.join("bin/python")).args([
@@ -45,7 +44,8 @@ async fn boto3() {
             "boto3",
         ]))
     };
-    let Some(_) = installed("boto3", folder, &python, install) else { return };
+    let Some(folder) = installed("boto3", install) else { return };
+    let python = folder.join("bin/python");
     let script = source("boto.py");
     exchange("boto3", || {
         let mut command = Command::new(&python);
@@ -57,8 +57,6 @@ async fn boto3() {
 
 #[tokio::test]
 async fn aws_sdk_for_javascript() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-sdk-js");
-    let package = folder.join("node_modules/@aws-sdk/client-s3/package.json");
     let install = |folder: &Path| {
         std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         run(Command::new("npm")
@@ -66,7 +64,7 @@ async fn aws_sdk_for_javascript() {
             .arg(folder)
             .arg("@aws-sdk/client-s3@3"))
     };
-    let Some(folder) = installed("aws-sdk-js", folder, &package, install) else { return };
+    let Some(folder) = installed("aws-sdk-js", install) else { return };
     let script = source("sdk.mjs");
     exchange("sdk-js", || {
         let mut command = Command::new("node");
@@ -76,19 +74,28 @@ async fn aws_sdk_for_javascript() {
     .await;
 }
 
-/// The folder with the client in it, installed once. Where it cannot be had, a run that requires
-/// everything fails.
-fn installed(
-    name: &str,
-    folder: PathBuf,
-    proof: &Path,
-    install: impl FnOnce(&Path) -> Result<(), String>,
-) -> Option<PathBuf> {
-    if proof.exists() {
+/// The folder with the client in it, installed once; tried again where a download breaks off. Where
+/// it cannot be had, a run that requires everything fails.
+fn installed(name: &str, install: impl Fn(&Path) -> Result<(), String>) -> Option<PathBuf> {
+    const PAUSES: [u64; 3] = [2, 10, 30];
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let done = folder.join("installed");
+    if done.exists() {
         return Some(folder);
     }
-    match install(&folder) {
-        Ok(()) => Some(folder),
+    let mut outcome = install(&folder);
+    for pause in PAUSES {
+        if outcome.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_secs(pause));
+        outcome = install(&folder);
+    }
+    match outcome {
+        Ok(()) => {
+            std::fs::write(done, "").unwrap();
+            Some(folder)
+        }
         Err(error) => {
             assert!(std::env::var_os("TANDEM_REQUIRE_ALL").is_none(), "{name} cannot be installed: {error}");
             eprintln!("NOT TESTED: {name} cannot be installed: {error}");

@@ -1,6 +1,5 @@
 //! A SeaweedFS of a test's own, to be killed and started again.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -37,7 +36,7 @@ impl Weed {
         let mut weed = Self {
             program: program.into(),
             folder: tempfile::tempdir().unwrap(),
-            port: free_ports(),
+            port: tandem_test_ports::free(PARTS.len() as u16, GRPC),
             child: None,
         };
         std::fs::write(
@@ -58,7 +57,7 @@ impl Weed {
         json!({
             "endpoint": format!("http://127.0.0.1:{}", self.port), "region": "us-east-1",
             "access_key": "own", "secret_key": "secret-of-its-own", "create_buckets": true,
-            "request_timeout": "5s", "connect_timeout": "1s", "attempts": 2,
+            "request_timeout": "60s", "connect_timeout": "1s", "attempts": 2,
         })
     }
 
@@ -93,18 +92,5 @@ impl Weed {
 impl Drop for Weed {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// The first of consecutive ports that are free, as are those for gRPC.
-fn free_ports() -> u16 {
-    let parts = u16::try_from(PARTS.len()).unwrap();
-    loop {
-        let first = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let Some(last) = first.checked_add(GRPC + parts) else { continue };
-        let mut all = (first..first + parts).chain(last - parts..last);
-        if all.all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return first;
-        }
     }
 }
