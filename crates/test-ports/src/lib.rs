@@ -1,4 +1,5 @@
 //! Ports for servers that a test starts, and may kill and start again at the same place.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
 use std::sync::LazyLock;
