@@ -25,7 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::routing::any;
+use axum::routing::{any, get};
 use http::header::{CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -235,9 +235,9 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/functions/{*name}", any(functions::one))
         .route("/logs", any(logs::collection))
         .route("/logs/{request_id}", any(logs::one))
-        .route("/healthz", any(health::healthz))
-        .route("/readyz", any(health::readyz))
-        .route("/metrics", any(health::metrics))
+        .route("/healthz", get(health::healthz).fallback(only_get))
+        .route("/readyz", get(health::readyz).fallback(only_get))
+        .route("/metrics", get(health::metrics).fallback(only_get))
         .route("/objects/{bucket}/{*key}", any(objects::one))
         .fallback(unknown)
         .with_state(server)
@@ -249,6 +249,15 @@ async fn unknown(State(server): State<Arc<Server>>, request: Request<Body>) -> R
     body::discard(body, &parts.headers);
     let path = parts.uri.path();
     Refusal::from(Error::new(ErrorKind::NotFound, format!("There is nothing at {path}")))
+        .into_response(&request_id)
+}
+
+/// The answer to another method where only reading makes sense.
+async fn only_get(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let request_id = server.request_ids.of(&parts.headers);
+    body::discard(body, &parts.headers);
+    Refusal::method_not_allowed(&parts.method, HeaderValue::from_static("GET, HEAD"))
         .into_response(&request_id)
 }
 
