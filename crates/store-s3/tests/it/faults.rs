@@ -22,7 +22,7 @@ const SECRET: &str = "a-secret-that-nobody-sees";
 fn settings(endpoint: &str) -> Value {
     json!({
         "endpoint": endpoint, "region": "us-east-1", "access_key": "somebody", "secret_key": SECRET,
-        "request_timeout": "1s", "connect_timeout": "1s", "attempts": 3,
+        "request_timeout": "60s", "connect_timeout": "1s", "attempts": 3,
     })
 }
 
@@ -76,7 +76,10 @@ async fn a_server_that_hangs_up_is_asked_again() {
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up() {
-    let (_server, store) = scripted(vec![], Then::Silence).await;
+    let server = Scripted::new(vec![ok()], Then::Silence).await;
+    let mut impatient = settings(&server.endpoint);
+    impatient["request_timeout"] = "2s".into();
+    let store = servers::open(impatient).await.unwrap();
     assert_kind(&put(&store, 10).await.unwrap_err(), ErrorKind::StoreUnavailable);
     assert_kind(&store.ping(&bucket()).await.unwrap_err(), ErrorKind::StoreUnavailable);
 }
