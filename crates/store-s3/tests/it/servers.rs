@@ -19,7 +19,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The settings that reach it.
+    /// The settings that reach it. SeaweedFS lets those who write one key with a condition wait for
+    /// each other, a second or so each: the sixteenth would give up on a slow machine, and be told of
+    /// its own first try at the second.
     pub(crate) fn settings(&self) -> Value {
         json!({
             "endpoint": self.endpoint,
@@ -27,6 +29,7 @@ impl Server {
             "access_key": self.access_key,
             "secret_key": self.secret_key,
             "create_buckets": true,
+            "request_timeout": "180s",
         })
     }
 }
