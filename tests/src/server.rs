@@ -57,7 +57,7 @@ impl Server {
             settings.extend(place.apart(section, shared_name, &data));
         }
         settings.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone())));
-        let mut server = Self { child: None, folder, port: tandem_test_ports::free(1, 0), settings };
+        let mut server = Self { child: None, folder, port: tandem_test_ports::free()?, settings };
         server.spawn()?;
         Ok(server)
     }

@@ -1,5 +1,4 @@
 //! Ports for servers that a test starts, and may kill and start again at the same place.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
 use std::sync::LazyLock;
@@ -17,19 +16,27 @@ const SPAN: u16 = 22_528;
 static NEXT: LazyLock<AtomicU16> =
     LazyLock::new(|| AtomicU16::new((std::process::id() as u16).wrapping_mul(101)));
 
+/// A port that is free.
+///
+/// # Errors
+/// That none is.
+pub fn free() -> Result<u16, String> {
+    free_range(1, 0)
+}
+
 /// The first of `count` consecutive ports that are free, as are those `above` them, for servers that
 /// listen on others at a fixed distance (0 for none). None of them is given again before ten
 /// thousand others were.
 ///
-/// # Panics
-/// Where no such ports are left.
-pub fn free(count: u16, above: u16) -> u16 {
+/// # Errors
+/// That there are no such ports.
+pub fn free_range(count: u16, above: u16) -> Result<u16, String> {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let span = SPAN - above - count;
     (0..span)
         .map(|_| LOWEST + NEXT.fetch_add(count, Ordering::Relaxed) % span)
         .find(|first| (*first..first + count).all(|port| is_free(port) && is_free(port + above)))
-        .expect("free ports")
+        .ok_or_else(|| format!("no {count} consecutive ports are free from {LOWEST} on"))
 }
 
 #[cfg(test)]
@@ -38,9 +45,9 @@ mod tests {
 
     #[test]
     fn ports_are_free_and_given_once() {
-        let taken = free(1, 0);
+        let taken = free().unwrap();
         let _listener = TcpListener::bind(("127.0.0.1", taken)).unwrap();
-        let firsts = (0..100).map(|_| free(4, 10_000));
+        let firsts = (0..100).map(|_| free_range(4, 10_000).unwrap());
         let mut given: Vec<u16> = firsts.flat_map(|first| first..first + 4).collect();
         assert!(given.iter().all(|port| (LOWEST..LOWEST + SPAN - 10_000).contains(port)));
         assert!(!given.contains(&taken));

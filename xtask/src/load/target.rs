@@ -24,7 +24,7 @@ pub(crate) struct Target {
 impl Target {
     /// Starts a server with `settings`, and those of `args` over them.
     pub(crate) fn start(args: &TargetArgs, settings: &[&str]) -> Result<Self, String> {
-        let port = tandem_test_ports::free(1, 0);
+        let port = tandem_test_ports::free()?;
         let folder = std::env::temp_dir().join(format!("tandem-xtask-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();

@@ -20,7 +20,7 @@ const CONTAINERS: [&str; 3] = ["default", "default-2", "other-bucket-1"];
 pub(crate) fn start(home: &Home, _: super::Install) -> Result<Running, String> {
     let azurite = program(&home.downloads())?;
     std::fs::create_dir_all(home.data()).map_err(|error| error.to_string())?;
-    let port = tandem_test_ports::free(1, 0);
+    let port = tandem_test_ports::free()?;
     let mut server = Command::new("node");
     server.arg(azurite).args(["--silent", "--skipApiVersionCheck", "--disableTelemetry"]);
     server.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);

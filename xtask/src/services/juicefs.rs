@@ -18,7 +18,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
         format.arg(format!("{}/", store.display())).args([&meta, "test"]);
         process::output(&mut format)?;
     }
-    let port = tandem_test_ports::free(1, 0);
+    let port = tandem_test_ports::free()?;
     let mut server = Command::new(&juicefs);
     server.env("MINIO_ROOT_USER", S3_KEY).env("MINIO_ROOT_PASSWORD", S3_SECRET);
     server.env("MINIO_DOMAIN", S3_DOMAIN);
@@ -39,7 +39,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
         "--cache-size",
         "100",
     ]);
-    server.arg("--metrics").arg(format!("127.0.0.1:{}", tandem_test_ports::free(1, 0)));
+    server.arg("--metrics").arg(format!("127.0.0.1:{}", tandem_test_ports::free()?));
     server.arg("--cache-dir").arg(data.join("cache")).arg("--log").arg(home.folder().join("gateway.log"));
     server.arg(&meta).arg(format!("127.0.0.1:{port}"));
     let pid = home.spawn(&mut server)?;

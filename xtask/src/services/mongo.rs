@@ -34,7 +34,7 @@ pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
         Some(mongod) => mongod,
         None => packaged(&python)?,
     };
-    let port = tandem_test_ports::free(1, 0);
+    let port = tandem_test_ports::free()?;
     std::fs::create_dir_all(home.data()).map_err(|error| error.to_string())?;
     let mut server = Command::new(mongod);
     server.args(["--bind_ip", "127.0.0.1", "--replSet", "rs0", "--wiredTigerCacheSizeGB", "0.25"]);

@@ -11,7 +11,7 @@ const PASSWORD: &str = "pgpw";
 
 pub(crate) fn start(home: &Home, install: Install) -> Result<Running, String> {
     let programs = find_or_install(install)?;
-    let port = tandem_test_ports::free(1, 0);
+    let port = tandem_test_ports::free()?;
     let data = home.data();
     if !data.join("PG_VERSION").is_file() {
         initialise(home, &programs)?;

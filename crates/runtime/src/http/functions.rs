@@ -16,7 +16,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::error::Refusal;
-use super::{Server, json_response, manage, page_limit, parameter};
+use super::{READING, Server, json_response, manage, page_limit, parameter};
 use crate::pipeline::{Publish, not_found};
 
 /// Methods that a function may be limited to.
@@ -26,7 +26,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 pub(super) async fn collection(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
     manage(&server, request, async |server: &Server, parts: &Parts, _: &mut Body| match parts.method {
         Method::GET | Method::HEAD => list(server, parts).await,
-        _ => Err(Refusal::method_not_allowed(&parts.method, HeaderValue::from_static("GET, HEAD"))),
+        _ => Err(Refusal::method_not_allowed(&parts.method, READING)),
     })
     .await
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tandem_contract::{Error, ErrorKind};
 
 use super::error::Refusal;
 use super::functions::iso8601;
-use super::{Server, json_response, manage, page_limit, parameter};
+use super::{READING, Server, json_response, manage, page_limit, parameter};
 use crate::logs::{Query, Record};
 
 /// `GET /logs?function=&limit=&after=`.
@@ -35,7 +35,7 @@ pub(super) async fn one(State(server): State<Arc<Server>>, request: Request<Body
 fn only_get(parts: &Parts) -> Result<(), Refusal> {
     match parts.method {
         Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Refusal::method_not_allowed(&parts.method, HeaderValue::from_static("GET, HEAD"))),
+        _ => Err(Refusal::method_not_allowed(&parts.method, READING)),
     }
 }
 

@@ -56,6 +56,9 @@ pub const EXECUTION_TIME: &str = "x-execution-time";
 /// Names a request, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
 
+/// `Allow` where there is only something to read.
+const READING: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
 /// What bounds requests.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
@@ -235,30 +238,30 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/functions/{*name}", any(functions::one))
         .route("/logs", any(logs::collection))
         .route("/logs/{request_id}", any(logs::one))
-        .route("/healthz", get(health::healthz).fallback(only_get))
-        .route("/readyz", get(health::readyz).fallback(only_get))
-        .route("/metrics", get(health::metrics).fallback(only_get))
+        .route("/healthz", get(health::healthz).fallback(not_allowed))
+        .route("/readyz", get(health::readyz).fallback(not_allowed))
+        .route("/metrics", get(health::metrics).fallback(not_allowed))
         .route("/objects/{bucket}/{*key}", any(objects::one))
         .fallback(unknown)
         .with_state(server)
 }
 
 async fn unknown(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    let request_id = server.request_ids.of(&parts.headers);
-    body::discard(body, &parts.headers);
-    let path = parts.uri.path();
-    Refusal::from(Error::new(ErrorKind::NotFound, format!("There is nothing at {path}")))
-        .into_response(&request_id)
+    refuse(&server, request, |parts| {
+        Error::new(ErrorKind::NotFound, format!("There is nothing at {}", parts.uri.path())).into()
+    })
 }
 
-/// The answer to another method where only reading makes sense.
-async fn only_get(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
+/// The answer to another method where there is only something to read.
+async fn not_allowed(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
+    refuse(&server, request, |parts| Refusal::method_not_allowed(&parts.method, READING))
+}
+
+fn refuse(server: &Server, request: Request<Body>, why: impl FnOnce(&Parts) -> Refusal) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let request_id = server.request_ids.of(&parts.headers);
     body::discard(body, &parts.headers);
-    Refusal::method_not_allowed(&parts.method, HeaderValue::from_static("GET, HEAD"))
-        .into_response(&request_id)
+    why(&parts).into_response(&request_id)
 }
 
 /// Runs a handler of the management API: gives the request its id, checks the token, and makes

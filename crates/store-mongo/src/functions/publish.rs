@@ -1,7 +1,8 @@
 //! Publishing and deleting, each a few writes of single documents, so that no transactions are
 //! needed: a publisher first claims the next revision in the counter, then writes the row if it
-//! still is the one that was read. One that loses either step reads again. A crash between the
-//! two leaves a number unused and nothing else.
+//! still is the one that was read. One that loses either step reads again, and one that finds a
+//! claim whose row is not written waits for it, so that revisions follow each other. A crash between
+//! the two leaves a number unused, keeps the next publisher waiting once, and nothing else.
 
 use std::time::Duration;
 
@@ -17,10 +18,16 @@ use super::{Inner, LIMIT, by_name};
 /// missing, and tells the name of a row that was deleted.
 pub(super) const ID_PREFIX: &str = "function:";
 
+/// How long a claim may go without its row until its publisher is taken to be gone.
+const CLAIM: Duration = Duration::from_secs(1);
+
 /// What the store knows of a name before a write.
 struct Held {
     row: Option<Row>,
+    /// The last number that was claimed.
     counter: Option<i64>,
+    /// The number of the row that was deleted last.
+    deleted: Option<i64>,
 }
 
 impl Held {
@@ -32,19 +39,54 @@ impl Held {
         let counted = self.counter.unwrap_or(0).unsigned_abs();
         counted.max(self.revision().unwrap_or(0)) + 1
     }
+
+    /// The number that is claimed and has no row yet.
+    fn open_claim(&self) -> Option<i64> {
+        let settled = self.revision().unwrap_or(0).max(self.deleted.unwrap_or(0).unsigned_abs());
+        self.counter.filter(|counter| counter.unsigned_abs() > settled)
+    }
+}
+
+/// One publisher's way to its revision.
+#[derive(Default)]
+struct Claim {
+    /// The number that it claimed last.
+    own: Option<i64>,
+    /// Another publisher's that it waits for, and since when.
+    awaited: Option<(i64, Instant)>,
+}
+
+impl Claim {
+    /// Whether another publisher's claim is waited for.
+    fn waits(&mut self, open: Option<i64>) -> bool {
+        let Some(number) = open.filter(|_| open != self.own) else { return false };
+        match self.awaited {
+            Some((awaited, since)) if awaited == number => since.elapsed() < CLAIM,
+            _ => {
+                self.awaited = Some((number, Instant::now()));
+                true
+            }
+        }
+    }
 }
 
 impl Inner {
     pub(super) async fn publish(&self, draft: &FunctionDraft, expected: Expected) -> Result<Function> {
         let name = draft.name.as_str();
-        let (started, mut attempt) = (Instant::now(), 0);
+        let (started, mut attempt, mut lost) = (Instant::now(), 0, 0);
+        let mut claim = Claim::default();
         loop {
             let held = self.held(name).await?;
             check_expected(name, expected, held.revision())?;
-            if self.claim(name, &held).await?
-                && let Some(function) = self.write(draft, &held, attempt).await?
+            let open = held.open_claim();
+            if !claim.waits(open)
+                && let Some(revision) = self.claim(name, &held, open.filter(|_| open == claim.own)).await?
             {
-                return Ok(function);
+                claim.own = Some(revision);
+                if let Some(function) = self.write(draft, &held, revision.unsigned_abs(), lost).await? {
+                    return Ok(function);
+                }
+                lost += 1;
             }
             if started.elapsed() > LIMIT {
                 return Err(Error::new(
@@ -63,7 +105,7 @@ impl Inner {
         let rows = self.find(doc! { "name": name }, options).await?;
         let Some(revision) = rows.iter().map(Row::revision).max() else { return Ok(false) };
         // Before the row goes: a number once given must not come again.
-        self.count_at_least(name, revision).await?;
+        self.count_deleted(name, revision).await?;
         let deletion = async {
             match rows.len() {
                 1 => self.functions.delete_one(doc! { "name": name }).await,
@@ -85,12 +127,15 @@ impl Inner {
         }
         let counter = async { self.counters.find_one(doc! { "_id": name }).await };
         let counter = self.connection.run(Some(LIMIT), counter).await?;
-        let counter = counter.as_ref().and_then(|counter| counter.get("revision")).and_then(integer);
-        Ok(Held { row: rows.pop(), counter })
+        let number = |field| counter.as_ref().and_then(|counter| counter.get(field)).and_then(integer);
+        Ok(Held { row: rows.pop(), counter: number("revision"), deleted: number("deleted") })
     }
 
-    /// Takes the next revision; `false` when another publisher took it.
-    async fn claim(&self, name: &str, held: &Held) -> Result<bool> {
+    /// Takes the next revision, or goes on with its `own`; `None` when another publisher took it.
+    async fn claim(&self, name: &str, held: &Held, own: Option<i64>) -> Result<Option<i64>> {
+        if own.is_some() {
+            return Ok(own);
+        }
         let next = held.next().cast_signed();
         let claim = async {
             match held.counter {
@@ -102,12 +147,19 @@ impl Inner {
                 None => self.counters.insert_one(doc! { "_id": name, "revision": next }).await.map(|_| true),
             }
         };
-        won(self.connection.run(Some(LIMIT), claim).await)
+        Ok(won(self.connection.run(Some(LIMIT), claim).await)?.then_some(next))
     }
 
-    /// Writes the row if it still is the one that was read; `None` when it is not.
-    async fn write(&self, draft: &FunctionDraft, held: &Held, attempt: u32) -> Result<Option<Function>> {
-        let (now, revision) = (self.now(), held.next());
+    /// Writes the row if it still is the one that was read; `None` when it is not, which it was not
+    /// `lost` times before.
+    async fn write(
+        &self,
+        draft: &FunctionDraft,
+        held: &Held,
+        revision: Revision,
+        lost: u32,
+    ) -> Result<Option<Function>> {
+        let now = self.now();
         let mut fields = row::fields(draft, revision, now);
         let (created_at, written) = match &held.row {
             Some(row) => {
@@ -128,7 +180,7 @@ impl Inner {
             }
             None => {
                 // Another tool may have given this `_id` to a row of another name.
-                let id = match attempt {
+                let id = match lost {
                     0..3 => Bson::String(format!("{ID_PREFIX}{}", draft.name)),
                     _ => Bson::ObjectId(ObjectId::new()),
                 };
@@ -142,10 +194,11 @@ impl Inner {
         Ok(written.then(|| row::stored(draft, revision, created_at, now)))
     }
 
-    async fn count_at_least(&self, name: &str, revision: Revision) -> Result<()> {
+    async fn count_deleted(&self, name: &str, revision: Revision) -> Result<()> {
         for _ in 0..3 {
             let counting = async {
-                let update = doc! { "$max": { "revision": revision.cast_signed() } };
+                let revision = revision.cast_signed();
+                let update = doc! { "$max": { "revision": revision, "deleted": revision } };
                 self.counters.update_one(doc! { "_id": name }, update).upsert(true).await.map(|_| true)
             };
             // Two upserts at once: one of them is told of a duplicate.

@@ -16,7 +16,7 @@ use tandem_contract::{
 use tandem_store_mongo::{MongoConfig, MongoDocumentStore, MongoFunctionStore};
 
 /// Longer than any limit that is asked for, for machines under load.
-pub(crate) const SOON: Duration = Duration::from_secs(120);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A database of a test's own on the server of the environment; dropped at the end.
 pub(crate) struct Scratch {
@@ -39,26 +39,14 @@ impl Scratch {
         }
     }
 
-    /// The same on another server. Its stores are patient: a machine under load takes its time to
-    /// connect. Where that is what is looked at, see [`Self::hurried`].
     pub(crate) async fn at(url: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let database = format!("store_mongo_{}_{number}", std::process::id());
-        let config = MongoConfig {
-            url: Secret::new(url),
-            database: Some(database),
-            connect_timeout: tandem_contract::settings::Duration::from_secs(30),
-            ..MongoConfig::default()
-        };
+        let config =
+            MongoConfig { url: Secret::new(url), database: Some(database), ..MongoConfig::default() };
         let client = Client::with_uri_str(url).await.unwrap();
         Self { config, client }
-    }
-
-    /// With the usual time to connect.
-    pub(crate) fn hurried(mut self) -> Self {
-        self.config.connect_timeout = MongoConfig::default().connect_timeout;
-        self
     }
 
     pub(crate) async fn functions(&self) -> MongoFunctionStore {

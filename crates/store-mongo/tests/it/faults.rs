@@ -56,7 +56,7 @@ async fn settings_that_cannot_work_are_refused_by_name() {
 #[tokio::test]
 async fn a_stall_is_told_and_over_when_it_is_over() {
     let Some(server) = Mongod::start(true).await else { return };
-    let scratch = Scratch::at(&server.url()).await.hurried();
+    let scratch = Scratch::at(&server.url()).await;
     let (functions, documents) = (scratch.functions().await, scratch.documents().await);
     functions.put(draft("f", "one"), Expected::Any).await.unwrap();
     documents.insert(&target("c"), vec![doc! { "_id": 1 }], true).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_slow_answer_is_not_taken_for_a_stall() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_under_load_loses_nothing_that_was_acknowledged() {
     let Some(mut server) = Mongod::start(true).await else { return };
-    let scratch = Scratch::at(&server.url()).await.hurried();
+    let scratch = Scratch::at(&server.url()).await;
     let (functions, documents) = (Arc::new(scratch.functions().await), Arc::new(scratch.documents().await));
     let mut changes = functions.watch();
     assert_eq!(next(&mut changes).await, Change::Resync);

@@ -42,7 +42,7 @@ impl Mongod {
             eprintln!("SKIPPED: no mongod to start, TANDEM_TEST_MONGOD is not set");
             return None;
         };
-        let port = tandem_test_ports::free(1, 0);
+        let port = tandem_test_ports::free().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut server = Self { program, replica_set, options, url_options, port, folder, child: None };
         server.spawn();

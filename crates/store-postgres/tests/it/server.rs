@@ -56,7 +56,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         // The server runs as another user when the test is root.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let port = tandem_test_ports::free(1, 0);
+        let port = tandem_test_ports::free().unwrap();
         let server = Self { binaries, folder, port, options: String::new() };
         let data = server.data();
         let arguments = ["-D", &data, "-U", "postgres", "-E", "UTF8", "--no-sync"];

@@ -36,7 +36,7 @@ impl Weed {
         let mut weed = Self {
             program: program.into(),
             folder: tempfile::tempdir().unwrap(),
-            port: tandem_test_ports::free(PARTS.len() as u16, GRPC),
+            port: tandem_test_ports::free_range(PARTS.len() as u16, GRPC).unwrap(),
             child: None,
         };
         std::fs::write(
