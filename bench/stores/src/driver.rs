@@ -1,5 +1,7 @@
 //! The operations made directly with the driver, on tables of this program's own.
 
+use std::sync::Arc;
+
 use bson::{Document, doc};
 use futures_util::future::BoxFuture;
 use mongodb::{Client, Collection, IndexModel};
@@ -11,7 +13,7 @@ use crate::Backend;
 use crate::work::{DOCUMENTS, Operation};
 
 /// Calls an operation on the `n`th document.
-pub(crate) trait Driver: Sync {
+pub(crate) trait Driver: Send + Sync {
     fn call(&self, operation: Operation, n: u64) -> BoxFuture<'_, Result<(), String>>;
 }
 
@@ -19,11 +21,11 @@ pub(crate) trait Driver: Sync {
 ///
 /// # Errors
 /// The driver's, as text.
-pub(crate) async fn open(backend: Backend, database: &str) -> Result<Box<dyn Driver>, String> {
+pub(crate) async fn open(backend: Backend, database: &str) -> Result<Arc<dyn Driver>, String> {
     match backend {
-        Backend::Mongo => Ok(Box::new(Mongo::open(database).await.map_err(text)?)),
-        Backend::Postgres => Ok(Box::new(Postgres::open(database).await.map_err(text)?)),
-        Backend::Sqlite => Ok(Box::new(Sqlite::open(database).await.map_err(text)?)),
+        Backend::Mongo => Ok(Arc::new(Mongo::open(database).await.map_err(text)?)),
+        Backend::Postgres => Ok(Arc::new(Postgres::open(database).await.map_err(text)?)),
+        Backend::Sqlite => Ok(Arc::new(Sqlite::open(database).await.map_err(text)?)),
     }
 }
 

@@ -1,18 +1,26 @@
-//! Documents through a function, beside the same call made directly with the driver.
+//! Documents through a function, beside the same call made directly with the driver, by this program
+//! and by an HTTP server in Rust.
 //!
 //! Rounds are interleaved: in each, every way of doing an operation runs for the same time with
 //! the same number in flight. The table gives the median over rounds of the time an operation
-//! took up (elapsed time over operations) and its ratio to the driver's in the same round.
+//! took up (elapsed time over operations) and its ratio to another's in the same round: what an HTTP
+//! call of a function costs beside the driver alone and beside the driver behind HTTP, and what an
+//! operation costs in a function that does many.
 
+mod client;
 mod driver;
 mod function;
+mod handler;
 mod report;
 mod work;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+
+use crate::client::Client;
 
 /// Measures a Tandem server that runs on the backend named
 #[derive(Parser)]
@@ -66,18 +74,34 @@ fn failed(error: &str) -> ExitCode {
 
 async fn run(args: &Args) -> Result<(), String> {
     let driver = driver::open(args.backend, &args.database).await?;
-    let functions = function::Functions::publish(&args.url, &args.token).await?;
-    functions.seed(work::DOCUMENTS).await?;
-    let duration = Duration::from_secs(args.seconds);
+    let tandem = args.url.strip_prefix("http://").ok_or("--url must start with http://")?;
+    let tandem = Client::new(tandem.trim_end_matches('/'), &args.token);
+    function::publish(&tandem).await?;
+    function::seed(&tandem, work::DOCUMENTS).await?;
+    let rust = handler::start(Arc::clone(&driver)).map_err(|error| error.to_string())?;
+    let rust = Client::new(&rust.to_string(), "");
+    let (in_flight, duration) = (args.in_flight, Duration::from_secs(args.seconds));
     let mut table = report::Table::default();
     for round in 0..=args.rounds {
         for operation in work::Operation::ALL {
-            let direct = work::measure(args.in_flight, duration, |n| driver.call(operation, n)).await?;
-            let single = functions.measure(operation, 1, args.in_flight, duration).await?;
-            let many = functions.measure(operation, work::BATCH, args.in_flight, duration).await?;
+            let direct = {
+                let driver = Arc::clone(&driver);
+                move |_: usize, n| {
+                    let driver = Arc::clone(&driver);
+                    async move { driver.call(operation, n).await }
+                }
+            };
+            let (function, handler) = (function::path(operation), handler::path(operation));
+            let measured = report::Round {
+                operation,
+                driver: work::measure(in_flight, duration, direct).await?,
+                handler: rust.measure(&handler, 1, in_flight, duration).await?,
+                function: tandem.measure(&function, 1, in_flight, duration).await?,
+                batch: tandem.measure(&function, work::BATCH, in_flight, duration).await?,
+            };
             // The first round warms caches and pools.
             if round > 0 {
-                table.add(operation, direct, single, many);
+                table.add(measured);
             }
         }
     }

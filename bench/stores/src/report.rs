@@ -7,42 +7,57 @@ use crate::work::{BATCH, Operation};
 
 /// Every round's figures.
 #[derive(Default)]
-pub(crate) struct Table {
-    rounds: Vec<Round>,
-}
+pub(crate) struct Table(Vec<Round>);
 
-struct Round {
-    operation: Operation,
-    direct: Duration,
-    /// One operation an invocation.
-    single: Duration,
-    /// [`BATCH`] operations an invocation.
-    many: Duration,
+/// The time that one operation took up each way.
+pub(crate) struct Round {
+    pub(crate) operation: Operation,
+    /// Called by this program.
+    pub(crate) driver: Duration,
+    /// Called by an HTTP server in Rust, one operation a request.
+    pub(crate) handler: Duration,
+    /// By a function, one operation a request.
+    pub(crate) function: Duration,
+    /// By a function, [`BATCH`] operations a request.
+    pub(crate) batch: Duration,
 }
 
 impl Table {
-    /// Adds a round: the time that one operation took up each way.
-    pub(crate) fn add(&mut self, operation: Operation, direct: Duration, single: Duration, many: Duration) {
-        self.rounds.push(Round { operation, direct, single, many });
+    /// Adds a round.
+    pub(crate) fn add(&mut self, round: Round) {
+        self.0.push(round);
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "operation    driver µs   function µs  over   {BATCH} a call µs  over")?;
+        writeln!(
+            f,
+            "{:<10} {:>9} {:>12} {:>11} {:>8} {:>8} {:>13} {:>8}",
+            "µs",
+            "driver",
+            "behind HTTP",
+            "function",
+            "/ driver",
+            "/ HTTP",
+            format!("{BATCH} a call"),
+            "/ driver"
+        )?;
         for operation in Operation::ALL {
             let of = |value: fn(&Round) -> f64| {
-                median(self.rounds.iter().filter(|round| round.operation == operation).map(value).collect())
+                median(self.0.iter().filter(|round| round.operation == operation).map(value).collect())
             };
             writeln!(
                 f,
-                "{:<11} {:>10.1} {:>13.1} {:>4.0} % {:>14.1} {:>4.0} %",
+                "{:<10} {:>9.1} {:>12.1} {:>11.1} {:>8.2} {:>8.2} {:>13.1} {:>8.2}",
                 operation.name(),
-                of(|round| micros(round.direct)),
-                of(|round| micros(round.single)),
-                of(|round| over(round.single, round.direct)),
-                of(|round| micros(round.many)),
-                of(|round| over(round.many, round.direct)),
+                of(|round| micros(round.driver)),
+                of(|round| micros(round.handler)),
+                of(|round| micros(round.function)),
+                of(|round| round.function.div_duration_f64(round.driver)),
+                of(|round| round.function.div_duration_f64(round.handler)),
+                of(|round| micros(round.batch)),
+                of(|round| round.batch.div_duration_f64(round.driver)),
             )?;
         }
         Ok(())
@@ -51,11 +66,6 @@ impl fmt::Display for Table {
 
 fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-/// In percent of the driver's.
-fn over(function: Duration, driver: Duration) -> f64 {
-    (function.as_secs_f64() / driver.as_secs_f64() - 1.0) * 100.0
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

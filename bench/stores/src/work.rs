@@ -1,5 +1,6 @@
 //! What is done, and how often in a time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,27 +30,35 @@ impl Operation {
     }
 }
 
-/// The time that one call takes up with `in_flight` at once: elapsed time over calls.
+/// The time that one call takes up with `in_flight` at once: elapsed time over calls. A call gets the
+/// number of its worker, which makes one after another, and its own.
 ///
 /// # Errors
 /// The first call's that failed.
 pub(crate) async fn measure<F>(
     in_flight: usize,
     duration: Duration,
-    call: impl Fn(u64) -> F,
+    call: impl Fn(usize, u64) -> F + Send + Sync + 'static,
 ) -> Result<Duration, String>
 where
-    F: Future<Output = Result<(), String>>,
+    F: Future<Output = Result<(), String>> + Send,
 {
-    let next = AtomicU64::new(0);
+    let (next, call) = (Arc::new(AtomicU64::new(0)), Arc::new(call));
     let start = Instant::now();
-    let worker = || async {
-        while start.elapsed() < duration {
-            call(next.fetch_add(1, Ordering::Relaxed)).await?;
-        }
-        Ok::<(), String>(())
-    };
-    futures_util::future::try_join_all((0..in_flight).map(|_| worker())).await?;
+    let workers: Vec<_> = (0..in_flight)
+        .map(|worker| {
+            let (next, call) = (Arc::clone(&next), Arc::clone(&call));
+            tokio::spawn(async move {
+                while start.elapsed() < duration {
+                    call(worker, next.fetch_add(1, Ordering::Relaxed)).await?;
+                }
+                Ok::<(), String>(())
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.map_err(|error| error.to_string())??;
+    }
     let calls = next.load(Ordering::Relaxed).max(1);
     Ok(start.elapsed().div_f64(calls as f64))
 }
