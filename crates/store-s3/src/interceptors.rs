@@ -1,10 +1,15 @@
 //! What is added to requests and read from answers besides what the SDK does.
 
+use std::error::Error as StdError;
+use std::io;
+use std::iter::successors;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use aws_sdk_s3::config::interceptors::{
     BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+    FinalizerInterceptorContextRef,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -84,6 +89,49 @@ impl Intercept for AnsweredAt {
         }
         Ok(())
     }
+}
+
+/// Notes whether a try of a write may have been done although it failed: there was no answer, or one
+/// of a server that broke down over it. What a later try is told may then be about the write itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Doubt(Arc<AtomicBool>);
+
+impl Doubt {
+    /// Whether there was such a try.
+    pub(crate) fn arose(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Intercept for Doubt {
+    fn name(&self) -> &'static str {
+        "Doubt"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(Err(error)) = context.output_or_error() else { return Ok(()) };
+        let undone = match context.response().map(|answer| answer.status().as_u16()) {
+            // 503 is how a server says that it did not begin.
+            Some(status) => status < 500 || status == 503,
+            None => error.as_connector_error().is_some_and(|error| was_refused(error)),
+        };
+        if !undone {
+            self.0.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Nobody listened, so nothing was sent.
+fn was_refused(error: &(dyn StdError + 'static)) -> bool {
+    successors(Some(error), |error| (**error).source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Adds `Content-MD5`, which some servers demand of `DeleteObjects` in place of the newer checksums.

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::conditions::Headers;
 use crate::failure::Failure;
-use crate::interceptors::AnsweredAt;
+use crate::interceptors::{AnsweredAt, Doubt};
 use crate::metadata;
 use crate::reading::etag;
 use crate::store::S3Blobs;
@@ -112,7 +112,7 @@ impl<'a> Target<'a> {
     }
 
     async fn at_once(self, bytes: Bytes) -> Result<BlobMeta> {
-        let answered = AnsweredAt::default();
+        let (answered, doubt) = (AnsweredAt::default(), Doubt::default());
         let send = || async {
             let mut request = self.store.client.put_object().bucket(self.bucket.as_str()).key(&self.name);
             for (name, value) in &self.description.metadata {
@@ -125,6 +125,7 @@ impl<'a> Target<'a> {
                 .body(bytes.clone().into())
                 .customize()
                 .interceptor(answered.clone())
+                .interceptor(doubt.clone())
                 .send()
                 .await
                 .map_err(Failure::from)
@@ -145,7 +146,7 @@ impl<'a> Target<'a> {
                 _ => break,
             }
         }
-        let sent = sent.map_err(|failure| self.error(&failure))?;
+        let sent = sent.map_err(|failure| self.refusal(&failure, &doubt))?;
         Ok(self.written(bytes.len() as u64, sent.e_tag, &answered))
     }
 
@@ -211,6 +212,23 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The error of a write that makes the object. One that was tried again may be refused because of
+    /// what its own first try did.
+    fn refusal(&self, failure: &Failure, doubt: &Doubt) -> Error {
+        let conditional = self.condition != Condition::None;
+        let by_itself = failure.has_code("NoSuchUpload")
+            || (conditional && (failure.is_conflict() || failure.is_absent()));
+        if !(by_itself && doubt.arose()) {
+            return self.error(failure);
+        }
+        Error::new(
+            ErrorKind::StoreUnavailable,
+            "The blob store did not answer a write and refused it when asked again, maybe because it had \
+             been done: look at the object before you write it again",
+        )
+        .with_detail(format!("s3: {}: {failure:?}", self.store.endpoint))
+    }
+
     fn error(&self, failure: &Failure) -> Error {
         let conditional = self.condition != Condition::None;
         // An object that must match is not there at all.
@@ -271,15 +289,15 @@ impl Upload<'_> {
         }
         self.parts.sort_by_key(|part| part.part_number);
         let Headers { if_match, if_none_match } = self.target.headers.clone();
-        let answered = AnsweredAt::default();
+        let (answered, doubt) = (AnsweredAt::default(), Doubt::default());
         let Place { client, bucket, name, id } = &self.place;
         let request = client.complete_multipart_upload().bucket(bucket).key(name).upload_id(id);
         let request = request
             .multipart_upload(completed(self.parts))
             .set_if_match(if_match)
             .set_if_none_match(if_none_match);
-        let done = request.customize().interceptor(answered.clone()).send().await;
-        let done = done.map_err(|error| self.target.error(&error.into()))?;
+        let request = request.customize().interceptor(answered.clone()).interceptor(doubt.clone());
+        let done = request.send().await.map_err(|error| self.target.refusal(&error.into(), &doubt))?;
         self.abort.place = None;
         Ok(self.target.written(size, done.e_tag, &answered))
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tandem_contract::{
-    BackendFactory, BlobBody, BlobListing, BlobStore, Bucket, Clock, Error, ErrorKind, OpenContext,
-    PutOptions, SystemEntropy,
+    BackendFactory, BlobBody, BlobListing, BlobStore, Bucket, Clock, Condition, Error, ErrorKind,
+    OpenContext, PutOptions, SystemEntropy,
 };
 use tandem_store_s3::S3Factory;
 
@@ -92,13 +92,52 @@ async fn an_answer_that_breaks_off_is_an_error() {
     assert_kind(&read.unwrap_err(), ErrorKind::StoreUnavailable);
 }
 
+fn begun() -> Then {
+    let upload = "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>";
+    Then::Answer(200, upload.to_owned())
+}
+
+/// What a server answers that decides conditions, when it is tried whether it does.
+fn decides_conditions() -> Vec<Then> {
+    let refused = || error(412, "PreconditionFailed");
+    // put, put twice more, an upload in parts that is aborted, delete
+    vec![ok(), refused(), refused(), begun(), ok(), refused(), ok(), ok()]
+}
+
+#[tokio::test]
+async fn a_write_is_not_told_that_its_own_first_try_is_a_rival() {
+    let refused = || error(412, "PreconditionFailed");
+    let options = || PutOptions { condition: Condition::Absent, ..PutOptions::default() };
+    for (before, kind) in [
+        (vec![], ErrorKind::Conflict),
+        (vec![error(503, "SlowDown")], ErrorKind::Conflict),
+        (vec![Then::HangUp], ErrorKind::StoreUnavailable),
+        (vec![error(500, "InternalError"), error(503, "SlowDown")], ErrorKind::StoreUnavailable),
+    ] {
+        let script = [decides_conditions(), before.clone()].concat();
+        let (_server, store) = scripted(script, refused()).await;
+        let body = BlobBody::Bytes(Bytes::from_static(b"mine"));
+        let told = store.put(&bucket(), "k", body, options()).await.unwrap_err();
+        assert_kind(&told, kind);
+        assert_eq!(told.message().contains("look at the object"), kind != ErrorKind::Conflict, "{before:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_was_completed_unheard_is_in_doubt() {
+    for (before, kind) in [(vec![], ErrorKind::NotFound), (vec![Then::HangUp], ErrorKind::StoreUnavailable)] {
+        let script = [vec![begun(), ok(), ok()], before].concat();
+        let (_server, store) = scripted(script, error(404, "NoSuchUpload")).await;
+        let pieces = (0..10).map(|_| Ok(Bytes::from(vec![1; 1 << 20])));
+        let body = BlobBody::Stream { stream: stream::iter(pieces).boxed(), length: None };
+        let told = store.put(&bucket(), "k", body, PutOptions::default()).await.unwrap_err();
+        assert_kind(&told, kind);
+    }
+}
+
 #[tokio::test]
 async fn an_upload_that_fails_midway_is_aborted() {
-    let begun = Then::Answer(
-        200,
-        "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>".to_owned(),
-    );
-    let (server, store) = scripted(vec![begun], Then::HangUp).await;
+    let (server, store) = scripted(vec![begun()], Then::HangUp).await;
     let pieces = (0..20).map(|_| Ok(Bytes::from(vec![1; 1 << 20])));
     let body = BlobBody::Stream { stream: stream::iter(pieces).boxed(), length: None };
     let failed = store.put(&bucket(), "k", body, PutOptions::default()).await.unwrap_err();
