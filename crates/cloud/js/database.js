@@ -4,7 +4,7 @@ const { Error } = require("./primordials.js");
 const { op } = require("./call.js");
 const { Collection } = require("./database/collection.js");
 const { Cursor } = require("./database/cursor.js");
-const { send } = require("./database/requests.js");
+const { NO_HEAD, send } = require("./database/requests.js");
 const { defineTypes } = require("./types.js");
 
 const LIST_COLLECTIONS = op("documents.listCollections");
@@ -22,7 +22,7 @@ class Database {
 
   /** The filter may be `{name}`. */
   listCollections(filter, options) {
-    return new Cursor(() => send(LIST_COLLECTIONS, "listCollections", { __proto__: null, filter, options }));
+    return new Cursor(() => send(LIST_COLLECTIONS, "listCollections", NO_HEAD, ["filter", filter, "options", options]));
   }
 
   dropCollection(name, options) {

@@ -192,3 +192,40 @@ pub async fn arrays_are_found_by_their_elements_once(place: &dyn Place) {
     store.insert(&target, vec![doc! { "_id": 7, "tags": "b" }], true).await.unwrap();
     assert_eq!(ids(filter(doc! { "tags": "b" })).await, [Bson::Int32(7)]);
 }
+
+/// See the name.
+pub async fn the_documents_of_one_key_come_whole_and_in_order(place: &dyn Place) {
+    /// More than stores read at once.
+    const MANY: i32 = 300;
+    let store = place.documents().await;
+    let target = target("c");
+    store.create_index(&target, index(doc! { "k": 1 })).await.unwrap();
+    store.create_index(&target, unique(doc! { "u.a": 1, "u.b": -1 })).await.unwrap();
+    let batch = (0..MANY).map(|n| doc! { "_id": n, "k": n % 2, "n": n, "u": { "a": n / 10, "b": n % 10 } });
+    store.insert(&target, batch.collect(), true).await.unwrap();
+    let ids = |find| column(&*store, &target, find, "_id");
+    let odd: Vec<_> = (0..MANY).filter(|n| n % 2 == 1).map(Bson::Int32).collect();
+    assert_eq!(ids(filter(doc! { "k": 1 })).await, odd);
+    assert_eq!(ids(filter(doc! { "k": { "$in": [1] } })).await, odd);
+    assert_eq!(ids(filter(doc! { "k": 1.0, "n": { "$gte": 100 } })).await, odd[50..]);
+    let some = |document, skip, limit| Find { skip, limit: Some(limit), ..filter(document) };
+    assert_eq!(ids(some(doc! { "k": 1 }, 70, 3)).await, odd[70..73]);
+    assert_eq!(ids(some(doc! { "k": 1, "n": { "$gt": 200 } }, 0, 1)).await, odd[100..101]);
+    assert_eq!(ids(some(doc! { "u.a": 12, "u.b": 3 }, 0, 1)).await, [Bson::Int32(123)]);
+    assert!(ids(filter(doc! { "u.a": 12, "u.b": 30 })).await.is_empty());
+    assert!(ids(filter(doc! { "k": "1" })).await.is_empty());
+    assert_eq!(store.count(&target, doc! { "k": 1 }, 0, None).await.unwrap(), odd.len() as u64);
+
+    // What a write moves into the key that it reads is not met again.
+    let step =
+        Update { many: true, ..update(doc! { "k": 1 }, doc! { "$inc": { "k": 1 }, "$set": { "n": 0 } }) };
+    assert_eq!(store.update(&target, step).await.unwrap().modified, odd.len() as u64);
+    assert_eq!(ids(filter(doc! { "k": 2, "n": 0 })).await, odd);
+    assert_eq!(store.delete(&target, Delete { filter: doc! { "k": 2 }, many: false }).await.unwrap(), 1);
+    assert_eq!(ids(filter(doc! { "k": 2 })).await, odd[1..]);
+    assert_eq!(
+        store.delete(&target, Delete { filter: doc! { "k": 2 }, many: true }).await.unwrap(),
+        odd.len() as u64 - 1
+    );
+    assert!(ids(filter(doc! { "k": 2 })).await.is_empty());
+}

@@ -11,8 +11,10 @@ const { ENCODE, TAG } = require("./tags.js");
 
 const IDENTIFIER = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 
-/** The error for a request of `verb` that holds what no document can. */
-function encodeFailure(verb, request) {
+/** The error for a request of `verb` that holds what no document can. `parts` are names and values in turn. */
+function encodeFailure(verb, parts) {
+  const request = { __proto__: null };
+  for (let index = 0; index < parts.length; index += 2) request[parts[index]] = parts[index + 1];
   const found = search(request, "", []);
   const error = new TypeError(`${verb}: ${found ?? "a value cannot be stored in a document"}`);
   error.code = "INVALID_ARGUMENT";

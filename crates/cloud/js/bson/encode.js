@@ -12,6 +12,9 @@ const { ENCODE, TAG, tagged } = require("./tags.js");
 /** MongoDB's limit for a document, and the levels of the request around it. */
 const DEEPEST = 104;
 
+/** The head of a request that begins with its parts. */
+const NO_HEAD = "{";
+
 /** Thrown where a value cannot be encoded; the message is then found in a second pass. */
 const REFUSED = { __proto__: null };
 
@@ -29,15 +32,24 @@ let copyAll = false;
 let chunks;
 let length = 0;
 
-/** The text of `request`, and the bytes that it refers to. */
-function encode(request) {
+/**
+ * The text of a request and the bytes that it refers to. `head` is the text of its first fields, without the
+ * brace at the end; `parts` are the others, names and values in turn, of which `undefined` is left out.
+ */
+function encode(head, parts) {
   // JSON.stringify would call what a function put there.
   copyAll = ObjectPrototype.toJSON !== undefined || ArrayPrototype.toJSON !== undefined;
   chunks = undefined;
   length = 0;
   try {
-    const text = JSONStringify(encodeValue(request, 0));
-    return { __proto__: null, text, bytes: chunks === undefined ? undefined : concat(chunks) };
+    let text = head;
+    for (let index = 0; index < parts.length; index += 2) {
+      const value = parts[index + 1];
+      if (value === undefined) continue;
+      const comma = text === NO_HEAD ? "" : ",";
+      text += `${comma}"${parts[index]}":${JSONStringify(encodeValue(value, 1))}`;
+    }
+    return { text: `${text}}`, bytes: chunks === undefined ? undefined : concat(chunks) };
   } finally {
     chunks = undefined;
   }
@@ -171,4 +183,4 @@ function addBytes(bytes, subtype) {
   return { __proto__: null, [TAG]: "bin", at, len: size, s: subtype };
 }
 
-module.exports = { __proto__: null, encode, encodeValue, DEEPEST, REFUSED, UNREADABLE };
+module.exports = { __proto__: null, encode, encodeValue, DEEPEST, NO_HEAD, REFUSED, UNREADABLE };

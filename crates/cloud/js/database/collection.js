@@ -7,7 +7,7 @@ const { kindOf } = require("../kinds.js");
 const { ObjectId } = require("../bson/object-id.js");
 const { Cursor } = require("./cursor.js");
 const { FindCursor } = require("./find-cursor.js");
-const { ask, send } = require("./requests.js");
+const { ask, headOf, send } = require("./requests.js");
 const { checkBatch } = require("./write-errors.js");
 
 const FIND_ONE = op("documents.findOne");
@@ -38,6 +38,7 @@ function ensureId(document) {
 class Collection {
   #name;
   #transaction;
+  #head;
 
   constructor(name, transaction) {
     if (typeof name !== "string" || name === "") throw new TypeError("A collection's name must be a string of at least one character");
@@ -49,68 +50,71 @@ class Collection {
     return this.#name;
   }
 
-  #request(options, verb) {
-    return { __proto__: null, collection: this.#name, transaction: this.#transaction, options, verb };
+  /** What every request to it begins with. */
+  get #start() {
+    return (this.#head ??= headOf(this.#name, this.#transaction));
   }
 
   find(filter, options) {
-    return new FindCursor(this.#name, this.#transaction, filter, options);
+    return new FindCursor(this.#start, filter, options);
   }
 
   findOne(filter, options) {
-    return ask(FIND_ONE, "findOne", { ...this.#request(options), filter });
+    return ask(FIND_ONE, "findOne", this.#start, ["filter", filter, "options", options]);
   }
 
   aggregate(pipeline = [], options) {
-    const request = { ...this.#request(options), pipeline };
-    return new Cursor((all) => send(AGGREGATE, "aggregate", { ...request, all }));
+    const head = this.#start;
+    return new Cursor((all) => send(AGGREGATE, "aggregate", head, ["pipeline", pipeline, "options", options, "all", all]));
   }
 
   async insertOne(document, options) {
     ensureId(document);
-    return ask(INSERT_ONE, "insertOne", { ...this.#request(options), document });
+    return ask(INSERT_ONE, "insertOne", this.#start, ["document", document, "options", options]);
   }
 
   async insertMany(documents, options) {
     if (!ArrayIsArray(documents)) throw new TypeError("insertMany takes an array of documents");
     for (let index = 0; index < documents.length; index++) ensureId(documents[index]);
-    return checkBatch(await ask(INSERT_MANY, "insertMany", { ...this.#request(options), documents }));
+    return checkBatch(await ask(INSERT_MANY, "insertMany", this.#start, ["documents", documents, "options", options]));
   }
 
   updateOne(filter, update, options) {
-    return ask(UPDATE, "updateOne", { ...this.#request(options, "updateOne"), filter, update });
+    return ask(UPDATE, "updateOne", this.#start, ["verb", "updateOne", "filter", filter, "update", update, "options", options]);
   }
 
   updateMany(filter, update, options) {
-    return ask(UPDATE, "updateMany", { ...this.#request(options, "updateMany"), filter, update });
+    return ask(UPDATE, "updateMany", this.#start, ["verb", "updateMany", "filter", filter, "update", update, "options", options]);
   }
 
   replaceOne(filter, replacement, options) {
-    return ask(UPDATE, "replaceOne", { ...this.#request(options, "replaceOne"), filter, replacement });
+    const parts = ["verb", "replaceOne", "filter", filter, "replacement", replacement, "options", options];
+    return ask(UPDATE, "replaceOne", this.#start, parts);
   }
 
   deleteOne(filter = {}, options) {
-    return ask(DELETE, "deleteOne", { ...this.#request(options, "deleteOne"), filter });
+    return ask(DELETE, "deleteOne", this.#start, ["verb", "deleteOne", "filter", filter, "options", options]);
   }
 
   deleteMany(filter = {}, options) {
-    return ask(DELETE, "deleteMany", { ...this.#request(options, "deleteMany"), filter });
+    return ask(DELETE, "deleteMany", this.#start, ["verb", "deleteMany", "filter", filter, "options", options]);
   }
 
   findOneAndUpdate(filter, update, options) {
-    return this.#modify("findOneAndUpdate", options, { __proto__: null, filter, update });
+    return this.#modify("findOneAndUpdate", options, ["filter", filter, "update", update]);
   }
 
   findOneAndReplace(filter, replacement, options) {
-    return this.#modify("findOneAndReplace", options, { __proto__: null, filter, replacement });
+    return this.#modify("findOneAndReplace", options, ["filter", filter, "replacement", replacement]);
   }
 
   findOneAndDelete(filter, options) {
-    return this.#modify("findOneAndDelete", options, { __proto__: null, filter });
+    return this.#modify("findOneAndDelete", options, ["filter", filter]);
   }
 
   async #modify(verb, options, parts) {
-    const value = await ask(FIND_AND_MODIFY, verb, { ...this.#request(options, verb), ...parts });
+    ArrayPrototypePush(parts, "verb", verb, "options", options);
+    const value = await ask(FIND_AND_MODIFY, verb, this.#start, parts);
     if (options?.includeResultMetadata !== true) return value;
     // What an upsert did shows only where the version before it was asked for.
     const upserting = options.upsert === true;
@@ -125,25 +129,25 @@ class Collection {
       const insert = operations[index]?.insertOne;
       if (insert !== undefined) ensureId(insert?.document ?? insert);
     }
-    const outcome = await ask(BULK_WRITE, "bulkWrite", { ...this.#request(options), operations });
+    const outcome = await ask(BULK_WRITE, "bulkWrite", this.#start, ["operations", operations, "options", options]);
     outcome.ok = 1;
     return checkBatch(outcome);
   }
 
   countDocuments(filter, options) {
-    return send(COUNT, "countDocuments", { ...this.#request(options), filter });
+    return send(COUNT, "countDocuments", this.#start, ["filter", filter, "options", options]);
   }
 
   estimatedDocumentCount(options) {
-    return send(ESTIMATED_COUNT, "estimatedDocumentCount", this.#request(options));
+    return send(ESTIMATED_COUNT, "estimatedDocumentCount", this.#start, ["options", options]);
   }
 
   distinct(path, filter, options) {
-    return ask(DISTINCT, "distinct", { ...this.#request(options), path, filter });
+    return ask(DISTINCT, "distinct", this.#start, ["path", path, "filter", filter, "options", options]);
   }
 
   createIndex(keys, options) {
-    return send(CREATE_INDEX, "createIndex", { ...this.#request(options), keys });
+    return send(CREATE_INDEX, "createIndex", this.#start, ["keys", keys, "options", options]);
   }
 
   /** Takes `{key, …options}` for each; gives the names. */
@@ -159,11 +163,12 @@ class Collection {
   }
 
   dropIndex(name, options) {
-    return send(DROP_INDEX, "dropIndex", { ...this.#request(options), name });
+    return send(DROP_INDEX, "dropIndex", this.#start, ["name", name, "options", options]);
   }
 
   listIndexes(options) {
-    return new Cursor(() => send(LIST_INDEXES, "listIndexes", this.#request(options)));
+    const head = this.#start;
+    return new Cursor(() => send(LIST_INDEXES, "listIndexes", head, ["options", options]));
   }
 
   indexes(options) {
@@ -171,7 +176,7 @@ class Collection {
   }
 
   drop(options) {
-    return send(DROP, "drop", this.#request(options));
+    return send(DROP, "drop", this.#start, ["options", options]);
   }
 }
 

@@ -10,23 +10,27 @@ const COUNT = op("documents.count");
 const EXPLAIN = op("documents.explain");
 
 class FindCursor extends Cursor {
-  #request;
+  #head;
+  #filter;
+  #options;
 
-  constructor(collection, transaction, filter, options) {
-    const request = { __proto__: null, collection, transaction, filter, options: ObjectAssign({ __proto__: null }, options) };
-    super((all) => send(FIND, "find", { __proto__: null, ...request, all }));
-    this.#request = request;
+  /** `head` is that of requests to the collection. */
+  constructor(head, filter, options) {
+    super((all) => send(FIND, "find", head, ["filter", this.#filter, "options", this.#options, "all", all]));
+    this.#head = head;
+    this.#filter = filter;
+    this.#options = ObjectAssign({ __proto__: null }, options);
   }
 
   #set(name, value) {
     assertUnused(this);
-    this.#request.options[name] = value;
+    this.#options[name] = value;
     return this;
   }
 
   filter(filter) {
     assertUnused(this);
-    this.#request.filter = filter;
+    this.#filter = filter;
     return this;
   }
 
@@ -64,19 +68,17 @@ class FindCursor extends Cursor {
 
   /** How many documents the cursor would give. */
   count() {
-    const { collection, transaction, filter, options } = this.#request;
-    const { skip, limit, maxTimeMS } = options;
-    return send(COUNT, "count", { __proto__: null, collection, transaction, filter, options: { __proto__: null, skip, limit, maxTimeMS } });
+    const { skip, limit, maxTimeMS } = this.#options;
+    return send(COUNT, "count", this.#head, ["filter", this.#filter, "options", { __proto__: null, skip, limit, maxTimeMS }]);
   }
 
   /** What part of the query the store itself runs. */
   explain() {
-    return ask(EXPLAIN, "explain", this.#request);
+    return ask(EXPLAIN, "explain", this.#head, ["filter", this.#filter, "options", this.#options]);
   }
 
   clone() {
-    const { collection, transaction, filter, options } = this.#request;
-    return new FindCursor(collection, transaction, filter, options);
+    return new FindCursor(this.#head, this.#filter, this.#options);
   }
 }
 

@@ -1,30 +1,49 @@
 // Requests of `cloud.database()` to the host. Arguments and options are checked there.
 
-const { async } = require("../call.js");
-const { encode, REFUSED } = require("../bson/encode.js");
+const { Promise, StringPrototypeSlice } = require("../primordials.js");
+const { begin } = require("../call.js");
+const { encode, NO_HEAD, REFUSED } = require("../bson/encode.js");
 const { reviveReply } = require("../bson/revive.js");
 
-/** Sends `request` to the operation `id` on behalf of `verb`; resolves to what the host answers. */
-async function send(id, verb, request) {
-  const { text, bytes } = encoded(verb, request);
-  try {
-    return await async(id, text, bytes);
-  } catch (error) {
-    throw require("./write-errors.js").asServerError(error);
-  }
+/** The head of requests to a collection: what they have in common, written once. */
+function headOf(collection, transaction) {
+  const { text } = encoded("collection", NO_HEAD, ["collection", collection, "transaction", transaction]);
+  return StringPrototypeSlice(text, 0, -1);
 }
 
-function encoded(verb, request) {
-  try {
-    return encode(request);
-  } catch (error) {
-    throw error === REFUSED ? require("../bson/encode-failure.js").encodeFailure(verb, request) : error;
-  }
+/**
+ * Sends a request to the operation `id` on behalf of `verb`; resolves to what the host answers. `parts` are
+ * names and values in turn.
+ */
+function send(id, verb, head, parts) {
+  return new Promise((resolve, reject) => start(id, verb, head, parts, resolve, reject));
 }
 
 /** The same for answers that hold a value. */
-async function ask(id, verb, request) {
-  return reviveReply(await send(id, verb, request));
+function ask(id, verb, head, parts) {
+  return new Promise((resolve, reject) => {
+    const revived = (reply) => {
+      try {
+        resolve(reviveReply(reply));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    start(id, verb, head, parts, revived, reject);
+  });
 }
 
-module.exports = { __proto__: null, send, ask };
+function start(id, verb, head, parts, resolve, reject) {
+  const { text, bytes } = encoded(verb, head, parts);
+  begin(id, text, bytes, resolve, (error) => reject(require("./write-errors.js").asServerError(error)));
+}
+
+function encoded(verb, head, parts) {
+  try {
+    return encode(head, parts);
+  } catch (error) {
+    throw error === REFUSED ? require("../bson/encode-failure.js").encodeFailure(verb, parts) : error;
+  }
+}
+
+module.exports = { __proto__: null, NO_HEAD, headOf, send, ask };

@@ -61,6 +61,8 @@ pub enum Access {
         ranges: Vec<KeyRange>,
         /// Which way to read when the plan is sorted.
         order: Option<Direction>,
+        /// Each range is one key: the query gives every field of the index.
+        whole: bool,
     },
 }
 
@@ -295,7 +297,7 @@ impl<'a> Candidate<'a> {
             }
             None => points.prefixes.into_iter().map(KeyRange::of_prefix).collect(),
         };
-        let access = Access::Index { source: self.source, ranges, order };
+        let access = Access::Index { source: self.source, ranges, order, whole: whole_key };
         let index = Some(self.name.to_owned());
         Some((score, Plan { access, sorted: order.is_some(), index, exact: false, pushed }))
     }

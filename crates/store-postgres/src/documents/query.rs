@@ -261,6 +261,9 @@ impl Lookup for Foreign {
 
 /// The scan of a plan, with what JSONB shows of the conditions that its keys do not.
 fn scan(collection: &Arc<Collection>, plan: &Plan, selection: &Selection) -> Scan {
+    if plan.exact {
+        return Scan::new(collection, plan, None);
+    }
     let predicates = selection.filter.predicates();
     let (condition, _) = condition(predicates.iter().filter(|one| !plan.pushed.contains(one)));
     Scan::new(collection, plan, condition)

@@ -48,6 +48,12 @@ enum State {
     /// What an index named, in insertion order.
     Seqs(VecDeque<i64>),
     Keys(Keys),
+    /// One key of an index, in insertion order.
+    Key {
+        source: Source,
+        key: Vec<u8>,
+        after: i64,
+    },
     Done,
 }
 
@@ -57,7 +63,11 @@ impl Scan {
             Access::Natural => State::Natural { after: i64::MIN },
             Access::Ids(keys) => State::Ids(keys.iter().map(|key| stored(key.clone()).0).collect()),
             Access::Index { ranges, .. } if ranges.is_empty() => State::Done,
-            Access::Index { source, ranges, order } if order.is_some() || ranges.len() == 1 => {
+            Access::Index { source, ranges, whole: true, .. } if ranges.len() == 1 => {
+                let key = stored(ranges[0].lower.clone()).0;
+                State::Key { source: *source, key, after: i64::MIN }
+            }
+            Access::Index { source, ranges, order, .. } if order.is_some() || ranges.len() == 1 => {
                 State::Keys(Keys::new(*source, &ranges[0], *order))
             }
             Access::Index { source, ranges, .. } => {
@@ -70,9 +80,11 @@ impl Scan {
     /// Makes the scan one that changes of what it yields cannot disturb: documents keep their place
     /// in the order of insertion, but not in that of an index.
     pub(super) fn settle(mut self) -> Self {
-        if let State::Keys(keys) = self.state {
-            self.state = State::Ranges(keys.source, vec![keys.range]);
-        }
+        self.state = match self.state {
+            State::Keys(keys) => State::Ranges(keys.source, vec![keys.range]),
+            State::Key { source, key, .. } => State::Ranges(source, vec![KeyRange::of_prefix(key)]),
+            state => state,
+        };
         self
     }
 
@@ -87,7 +99,7 @@ impl Scan {
         let same = collection.id == self.collection.id;
         let source = match &self.state {
             State::Keys(keys) => Some((keys.source, keys.ordered)),
-            State::Ranges(source, _) => Some((*source, false)),
+            State::Ranges(source, _) | State::Key { source, .. } => Some((*source, false)),
             State::Natural { .. } | State::Ids(_) | State::Seqs(_) | State::Done => None,
         };
         let fit = match source {
@@ -147,6 +159,12 @@ impl Scan {
             State::Keys(keys) => {
                 let rows = keys.next(connection, &self.collection, condition, batch).await?;
                 return Ok((rows, keys.done));
+            }
+            State::Key { source, key, after } => {
+                let rows = of_key(connection, id, *source, key, *after, condition, batch).await?;
+                *after = rows.last().map_or(*after, |last| last.seq);
+                let over = !may_go_on(&rows, batch);
+                return Ok((rows, over));
             }
             State::Ids(keys) if keys.len() <= MOST_IDS => {
                 return Ok((by_ids(connection, id, keys).await?, true));
@@ -226,6 +244,34 @@ async fn natural(
         }
     }
     Ok(found)
+}
+
+/// Nothing here relies on the version: whatever becomes of an index, its entries of one key are all
+/// documents that have the key, each once. One that is dropped takes its table with it.
+async fn of_key(
+    connection: &mut PgConnection,
+    collection: i64,
+    source: Source,
+    key: &[u8],
+    after: i64,
+    condition: Option<&JsonPath>,
+    limit: usize,
+) -> Result<Vec<StoredRow>> {
+    let (table, column) = table(source);
+    let matched = if condition.is_some() { "AND (d.doc @@ $4) IS NOT FALSE" } else { "" };
+    // There is one at most.
+    let order = if matches!(source, Source::Unique(_)) { "" } else { "ORDER BY e.seq" };
+    // As in `Keys::statement`.
+    let rows = format!(
+        "SELECT e.seq, d.body FROM {table} AS e CROSS JOIN LATERAL (
+            SELECT doc, body FROM c{collection} WHERE seq = e.seq OFFSET 0) AS d
+         WHERE e.{column} = $1 AND e.seq > $2 {matched} {order} LIMIT $3"
+    );
+    let read = bounded("seq, body", "seq", &rows, limit);
+    let query = sqlx::query(AssertSqlSafe(read)).bind(key).bind(after).bind(integer(limit));
+    let query = if condition.is_some() { query.bind(condition) } else { query };
+    let rows = query.fetch_all(connection).await.map_err(store_error)?;
+    rows.iter().map(|row| stored_row(row, 0)).collect()
 }
 
 async fn by_ids(connection: &mut PgConnection, collection: i64, keys: &[Vec<u8>]) -> Result<Vec<StoredRow>> {

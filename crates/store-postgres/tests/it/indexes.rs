@@ -125,3 +125,49 @@ async fn a_collection_that_was_dropped_and_made_again_is_the_new_one() {
     let error = one.drop_index(&target("c"), "none").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn what_another_process_does_to_an_index_does_not_mislead_its_lookups() {
+    let schema = schema_or_return!();
+    let (one, two) = (schema.store().await, schema.other_process().await);
+    let target = target("c");
+    let found = || async {
+        let ids = column(&one, &target, filter(doc! { "k": 1 }), "_id").await;
+        ids.iter().filter_map(Bson::as_i32).collect::<Vec<_>>()
+    };
+    one.create_index(&target, index(doc! { "k": 1 })).await.unwrap();
+    one.insert(&target, (0..6).map(|n| doc! { "_id": n, "k": n % 2 }).collect(), true).await.unwrap();
+    assert_eq!(found().await, [1, 3, 5]);
+    // From now on a document may have several keys.
+    two.insert(&target, vec![doc! { "_id": 6, "k": [1, 2, 1] }], true).await.unwrap();
+    assert_eq!(found().await, [1, 3, 5, 6]);
+    two.drop_index(&target, "k_1").await.unwrap();
+    two.insert(&target, vec![doc! { "_id": 7, "k": 1 }], true).await.unwrap();
+    assert_eq!(found().await, [1, 3, 5, 6, 7]);
+    two.create_index(&target, index(doc! { "k": -1 })).await.unwrap();
+    assert_eq!(found().await, [1, 3, 5, 6, 7]);
+    two.drop_index(&target, "k_-1").await.unwrap();
+    let partial = IndexSpec { partial_filter: Some(doc! { "live": true }), ..index(doc! { "k": -1 }) };
+    two.create_index(&target, partial).await.unwrap();
+    assert_eq!(found().await, [1, 3, 5, 6, 7]);
+    two.drop_collection(&target).await.unwrap();
+    assert!(found().await.is_empty());
+    two.create_index(&target, index(doc! { "k": 1 })).await.unwrap();
+    two.insert(&target, vec![doc! { "_id": 8, "k": 1 }], true).await.unwrap();
+    assert_eq!(found().await, [8]);
+}
+
+#[tokio::test]
+async fn a_long_key_is_looked_up_whole() {
+    let schema = schema_or_return!();
+    let store = schema.store().await;
+    let target = target("c");
+    store.create_index(&target, index(doc! { "k": 1 })).await.unwrap();
+    let long = |end: &str| format!("{}{end}", "x".repeat(5000));
+    let batch = ["a", "b", "a"].map(|end| doc! { "k": long(end), "end": end });
+    store.insert(&target, batch.to_vec(), true).await.unwrap();
+    for (end, count) in [("a", 2), ("b", 1), ("c", 0)] {
+        let found = column(&store, &target, filter(doc! { "k": long(end) }), "end").await;
+        assert_eq!(found, vec![Bson::String(end.into()); count]);
+    }
+}

@@ -71,10 +71,10 @@ impl Scan {
                 let ranges: Vec<_> = keys.iter().cloned().map(KeyRange::of_prefix).collect();
                 State::Seqs(seqs_in(connection, Source::Id(collection.id), &ranges).await?.into())
             }
-            Access::Index { source, ranges, order: None } => {
+            Access::Index { source, ranges, order: None, .. } => {
                 State::Seqs(seqs_in(connection, *source, ranges).await?.into())
             }
-            Access::Index { source, ranges, order: Some(way) } => match ranges.first() {
+            Access::Index { source, ranges, order: Some(way), .. } => match ranges.first() {
                 Some(range) => State::Ordered(Ordered::new(*source, range, *way)),
                 None => State::Done,
             },
@@ -118,19 +118,21 @@ impl Scan {
 }
 
 /// Name and stamp of the collection, index, lower, upper, limit: rows of the documents that `$entries`
-/// names, each with whether the stamp fits; one row of nulls where there are none.
+/// names, and a row of nulls at their end if the stamp does not fit. For `$keys` that are one key the
+/// entries lie in the order of `seq`, and nothing is sorted.
 ///
 /// The limit is `? + 0` here and below, since SQLite prepares a statement anew whenever a parameter is
 /// bound that is its limit.
 macro_rules! at_once {
-    ($entries:literal) => {
+    ($entries:literal, $keys:literal) => {
         concat!(
-            "SELECT r.seq, r.body, s.fits FROM (SELECT ",
-            stamp!(),
-            " IS ?2 AS fits) AS s LEFT JOIN (SELECT d.seq, d.body FROM ",
+            "SELECT * FROM (SELECT d.seq, d.body FROM ",
             $entries,
-            " AS e CROSS JOIN documents AS d WHERE d.seq = e.seq
-                AND e.index_id = ?3 AND e.key >= ?4 AND e.key < ?5 ORDER BY e.seq LIMIT ?6 + 0) AS r ON true"
+            " AS e CROSS JOIN documents AS d WHERE d.seq = e.seq AND e.index_id = ?3 AND ",
+            $keys,
+            " ORDER BY e.seq LIMIT ?6 + 0) UNION ALL SELECT NULL, NULL WHERE ",
+            stamp!(),
+            " IS NOT ?2"
         )
     };
 }
@@ -156,11 +158,13 @@ pub(super) enum AtOnce {
 impl AtOnce {
     /// Fits when the plan reads one range of an index that has a document once.
     pub(super) fn of_plan(known: &Arc<Known>, plan: Plan, window: Window) -> Option<Self> {
-        let Access::Index { source, mut ranges, order: None } = plan.access else { return None };
-        let (statement, id) = match source {
-            Source::Id(_) => return None,
-            Source::Plain(id) => (at_once!("index_entries"), id),
-            Source::Unique(id) => (at_once!("unique_entries"), id),
+        let Access::Index { source, mut ranges, order: None, whole } = plan.access else { return None };
+        let (statement, id) = match (source, whole) {
+            (Source::Id(_), _) => return None,
+            (Source::Plain(id), false) => (at_once!("index_entries", "e.key >= ?4 AND e.key < ?5"), id),
+            (Source::Plain(id), true) => (at_once!("index_entries", "e.key = ?4"), id),
+            (Source::Unique(id), false) => (at_once!("unique_entries", "e.key >= ?4 AND e.key < ?5"), id),
+            (Source::Unique(id), true) => (at_once!("unique_entries", "e.key = ?4"), id),
         };
         let index = known.collection.indexes.iter().find(|index| index.id == id)?;
         let range = ranges.pop().filter(|_| ranges.is_empty() && !index.multikey)?;
@@ -187,14 +191,13 @@ impl AtOnce {
         let mut stream = query.fetch(connection);
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while let Some(row) = stream.try_next().await.map_err(store_error)? {
-            if !row.try_get(2).map_err(store_error)? || bytes >= BATCH_BYTES {
+            let is_stale = row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_none();
+            if is_stale || bytes >= BATCH_BYTES {
                 return Ok(None);
             }
-            if row.try_get::<Option<i64>, _>(0).map_err(store_error)?.is_some() {
-                let row = stored_row(&row)?;
-                bytes += row.body.len();
-                rows.push(row);
-            }
+            let row = stored_row(&row)?;
+            bytes += row.body.len();
+            rows.push(row);
         }
         Ok((is_enough || rows.len() < limit).then_some(rows))
     }
