@@ -89,13 +89,12 @@ impl Connection {
     async fn exchange(&mut self, request: &str) -> Result<(), String> {
         self.stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
         self.received.clear();
-        let head = loop {
+        let (status, head, length) = loop {
             self.read().await?;
-            if let Some(end) = self.received.windows(4).position(|part| part == b"\r\n\r\n") {
-                break end + 4;
+            if let Some(head) = read_head(&self.received)? {
+                break head;
             }
         };
-        let (status, length) = read_head(&self.received[..head])?;
         while self.received.len() < head + length {
             self.read().await?;
         }
@@ -114,15 +113,18 @@ impl Connection {
     }
 }
 
-/// Status and length of the body.
-fn read_head(head: &[u8]) -> Result<(u16, usize), String> {
-    let head = str::from_utf8(head).map_err(|error| error.to_string())?;
-    let malformed = || format!("an answer that this program cannot read: {head}");
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or_else(malformed)?;
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .ok_or_else(malformed)?;
-    Ok((status.parse().map_err(|_| malformed())?, length.1.trim().parse().map_err(|_| malformed())?))
+/// The status, and the lengths of head and body; nothing while the head is not whole.
+fn read_head(received: &[u8]) -> Result<Option<(u16, usize, usize)>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(received).map_err(|error| error.to_string())?
+    else {
+        return Ok(None);
+    };
+    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = length.and_then(|header| str::from_utf8(header.value).ok()?.parse().ok());
+    match (response.code, length) {
+        (Some(status), Some(length)) => Ok(Some((status, head, length))),
+        _ => Err("an answer without a length".to_owned()),
+    }
 }

@@ -59,20 +59,32 @@ impl Intercept for ServerName {
     }
 }
 
-/// Notes when the server answered, by its own clock.
+/// Notes how the tries of a write went.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AnsweredAt(Arc<OnceLock<SystemTime>>);
+pub(crate) struct Tries(Arc<Noted>);
 
-impl AnsweredAt {
-    /// The `Date` of the answer, in whole seconds; `None` without one.
-    pub(crate) fn get(&self) -> Option<SystemTime> {
-        self.0.get().copied()
+#[derive(Debug, Default)]
+struct Noted {
+    answered_at: OnceLock<SystemTime>,
+    in_doubt: AtomicBool,
+}
+
+impl Tries {
+    /// The `Date` of the answer, by the server's own clock and in whole seconds; `None` without one.
+    pub(crate) fn answered_at(&self) -> Option<SystemTime> {
+        self.0.answered_at.get().copied()
+    }
+
+    /// Whether a try may have been done although it failed: there was no answer, or one of a server
+    /// that broke down over it. What a later try is told may then be about the write itself.
+    pub(crate) fn left_doubt(&self) -> bool {
+        self.0.in_doubt.load(Ordering::Relaxed)
     }
 }
 
-impl Intercept for AnsweredAt {
+impl Intercept for Tries {
     fn name(&self) -> &'static str {
-        "AnsweredAt"
+        "Tries"
     }
 
     fn read_before_deserialization(
@@ -85,27 +97,9 @@ impl Intercept for AnsweredAt {
         let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
         if let Some(time) = date.and_then(|date| SystemTime::try_from(date).ok()) {
             // A retried request keeps the date of its first answer, a moment earlier.
-            let _ = self.0.set(time);
+            let _ = self.0.answered_at.set(time);
         }
         Ok(())
-    }
-}
-
-/// Notes whether a try of a write may have been done although it failed: there was no answer, or one
-/// of a server that broke down over it. What a later try is told may then be about the write itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Doubt(Arc<AtomicBool>);
-
-impl Doubt {
-    /// Whether there was such a try.
-    pub(crate) fn arose(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Intercept for Doubt {
-    fn name(&self) -> &'static str {
-        "Doubt"
     }
 
     fn read_after_attempt(
@@ -121,7 +115,7 @@ impl Intercept for Doubt {
             None => error.as_connector_error().is_some_and(|error| was_refused(error)),
         };
         if !undone {
-            self.0.store(true, Ordering::Relaxed);
+            self.0.in_doubt.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

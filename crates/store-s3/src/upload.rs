@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::conditions::Headers;
 use crate::failure::Failure;
-use crate::interceptors::{AnsweredAt, Doubt};
+use crate::interceptors::Tries;
 use crate::metadata;
 use crate::reading::etag;
 use crate::store::S3Blobs;
@@ -112,7 +112,7 @@ impl<'a> Target<'a> {
     }
 
     async fn at_once(self, bytes: Bytes) -> Result<BlobMeta> {
-        let (answered, doubt) = (AnsweredAt::default(), Doubt::default());
+        let tries = Tries::default();
         let send = || async {
             let mut request = self.store.client.put_object().bucket(self.bucket.as_str()).key(&self.name);
             for (name, value) in &self.description.metadata {
@@ -124,8 +124,7 @@ impl<'a> Target<'a> {
                 .set_if_none_match(self.headers.if_none_match.clone())
                 .body(bytes.clone().into())
                 .customize()
-                .interceptor(answered.clone())
-                .interceptor(doubt.clone())
+                .interceptor(tries.clone())
                 .send()
                 .await
                 .map_err(Failure::from)
@@ -146,8 +145,8 @@ impl<'a> Target<'a> {
                 _ => break,
             }
         }
-        let sent = sent.map_err(|failure| self.refusal(&failure, &doubt))?;
-        Ok(self.written(bytes.len() as u64, sent.e_tag, &answered))
+        let sent = sent.map_err(|failure| self.refusal(&failure, &tries))?;
+        Ok(self.written(bytes.len() as u64, sent.e_tag, &tries))
     }
 
     async fn in_parts(self, first: [Bytes; 2], mut rest: Parts) -> Result<BlobMeta> {
@@ -200,12 +199,12 @@ impl<'a> Target<'a> {
         })
     }
 
-    fn written(&self, size: u64, tag: Option<String>, answered: &AnsweredAt) -> BlobMeta {
+    fn written(&self, size: u64, tag: Option<String>, tries: &Tries) -> BlobMeta {
         let Description { content_type, metadata } = self.description.clone();
         BlobMeta {
             key: self.key.to_owned(),
             size,
-            last_modified: answered.get().unwrap_or_else(|| self.store.clock.wall()),
+            last_modified: tries.answered_at().unwrap_or_else(|| self.store.clock.wall()),
             etag: etag(tag),
             content_type: Some(content_type),
             metadata,
@@ -214,11 +213,11 @@ impl<'a> Target<'a> {
 
     /// The error of a write that makes the object. One that was tried again may be refused because of
     /// what its own first try did.
-    fn refusal(&self, failure: &Failure, doubt: &Doubt) -> Error {
+    fn refusal(&self, failure: &Failure, tries: &Tries) -> Error {
         let conditional = self.condition != Condition::None;
         let by_itself = failure.has_code("NoSuchUpload")
             || (conditional && (failure.is_conflict() || failure.is_absent()));
-        if !(by_itself && doubt.arose()) {
+        if !(by_itself && tries.left_doubt()) {
             return self.error(failure);
         }
         Error::new(
@@ -289,17 +288,17 @@ impl Upload<'_> {
         }
         self.parts.sort_by_key(|part| part.part_number);
         let Headers { if_match, if_none_match } = self.target.headers.clone();
-        let (answered, doubt) = (AnsweredAt::default(), Doubt::default());
+        let tries = Tries::default();
         let Place { client, bucket, name, id } = &self.place;
         let request = client.complete_multipart_upload().bucket(bucket).key(name).upload_id(id);
         let request = request
             .multipart_upload(completed(self.parts))
             .set_if_match(if_match)
             .set_if_none_match(if_none_match);
-        let request = request.customize().interceptor(answered.clone()).interceptor(doubt.clone());
-        let done = request.send().await.map_err(|error| self.target.refusal(&error.into(), &doubt))?;
+        let done = request.customize().interceptor(tries.clone()).send().await;
+        let done = done.map_err(|error| self.target.refusal(&error.into(), &tries))?;
         self.abort.place = None;
-        Ok(self.target.written(size, done.e_tag, &answered))
+        Ok(self.target.written(size, done.e_tag, &tries))
     }
 
     fn number(&mut self) -> Result<i32> {

@@ -37,67 +37,61 @@ function ensureId(document) {
 
 class Collection {
   #name;
-  #transaction;
+  /** What every request to it begins with. */
   #head;
 
   constructor(name, transaction) {
     if (typeof name !== "string" || name === "") throw new TypeError("A collection's name must be a string of at least one character");
     this.#name = name;
-    this.#transaction = transaction;
+    this.#head = headOf(name, transaction);
   }
 
   get collectionName() {
     return this.#name;
   }
 
-  /** What every request to it begins with. */
-  get #start() {
-    return (this.#head ??= headOf(this.#name, this.#transaction));
-  }
-
   find(filter, options) {
-    return new FindCursor(this.#start, filter, options);
+    return new FindCursor(this.#head, filter, options);
   }
 
   findOne(filter, options) {
-    return ask(FIND_ONE, "findOne", this.#start, ["filter", filter, "options", options]);
+    return ask(FIND_ONE, "findOne", this.#head, ["filter", filter, "options", options]);
   }
 
   aggregate(pipeline = [], options) {
-    const head = this.#start;
-    return new Cursor((all) => send(AGGREGATE, "aggregate", head, ["pipeline", pipeline, "options", options, "all", all]));
+    return new Cursor((all) => send(AGGREGATE, "aggregate", this.#head, ["pipeline", pipeline, "options", options, "all", all]));
   }
 
   async insertOne(document, options) {
     ensureId(document);
-    return ask(INSERT_ONE, "insertOne", this.#start, ["document", document, "options", options]);
+    return ask(INSERT_ONE, "insertOne", this.#head, ["document", document, "options", options]);
   }
 
   async insertMany(documents, options) {
     if (!ArrayIsArray(documents)) throw new TypeError("insertMany takes an array of documents");
     for (let index = 0; index < documents.length; index++) ensureId(documents[index]);
-    return checkBatch(await ask(INSERT_MANY, "insertMany", this.#start, ["documents", documents, "options", options]));
+    return checkBatch(await ask(INSERT_MANY, "insertMany", this.#head, ["documents", documents, "options", options]));
   }
 
   updateOne(filter, update, options) {
-    return ask(UPDATE, "updateOne", this.#start, ["verb", "updateOne", "filter", filter, "update", update, "options", options]);
+    return ask(UPDATE, "updateOne", this.#head, ["verb", "updateOne", "filter", filter, "update", update, "options", options]);
   }
 
   updateMany(filter, update, options) {
-    return ask(UPDATE, "updateMany", this.#start, ["verb", "updateMany", "filter", filter, "update", update, "options", options]);
+    return ask(UPDATE, "updateMany", this.#head, ["verb", "updateMany", "filter", filter, "update", update, "options", options]);
   }
 
   replaceOne(filter, replacement, options) {
     const parts = ["verb", "replaceOne", "filter", filter, "replacement", replacement, "options", options];
-    return ask(UPDATE, "replaceOne", this.#start, parts);
+    return ask(UPDATE, "replaceOne", this.#head, parts);
   }
 
   deleteOne(filter = {}, options) {
-    return ask(DELETE, "deleteOne", this.#start, ["verb", "deleteOne", "filter", filter, "options", options]);
+    return ask(DELETE, "deleteOne", this.#head, ["verb", "deleteOne", "filter", filter, "options", options]);
   }
 
   deleteMany(filter = {}, options) {
-    return ask(DELETE, "deleteMany", this.#start, ["verb", "deleteMany", "filter", filter, "options", options]);
+    return ask(DELETE, "deleteMany", this.#head, ["verb", "deleteMany", "filter", filter, "options", options]);
   }
 
   findOneAndUpdate(filter, update, options) {
@@ -114,7 +108,7 @@ class Collection {
 
   async #modify(verb, options, parts) {
     ArrayPrototypePush(parts, "verb", verb, "options", options);
-    const value = await ask(FIND_AND_MODIFY, verb, this.#start, parts);
+    const value = await ask(FIND_AND_MODIFY, verb, this.#head, parts);
     if (options?.includeResultMetadata !== true) return value;
     // What an upsert did shows only where the version before it was asked for.
     const upserting = options.upsert === true;
@@ -129,25 +123,25 @@ class Collection {
       const insert = operations[index]?.insertOne;
       if (insert !== undefined) ensureId(insert?.document ?? insert);
     }
-    const outcome = await ask(BULK_WRITE, "bulkWrite", this.#start, ["operations", operations, "options", options]);
+    const outcome = await ask(BULK_WRITE, "bulkWrite", this.#head, ["operations", operations, "options", options]);
     outcome.ok = 1;
     return checkBatch(outcome);
   }
 
   countDocuments(filter, options) {
-    return send(COUNT, "countDocuments", this.#start, ["filter", filter, "options", options]);
+    return send(COUNT, "countDocuments", this.#head, ["filter", filter, "options", options]);
   }
 
   estimatedDocumentCount(options) {
-    return send(ESTIMATED_COUNT, "estimatedDocumentCount", this.#start, ["options", options]);
+    return send(ESTIMATED_COUNT, "estimatedDocumentCount", this.#head, ["options", options]);
   }
 
   distinct(path, filter, options) {
-    return ask(DISTINCT, "distinct", this.#start, ["path", path, "filter", filter, "options", options]);
+    return ask(DISTINCT, "distinct", this.#head, ["path", path, "filter", filter, "options", options]);
   }
 
   createIndex(keys, options) {
-    return send(CREATE_INDEX, "createIndex", this.#start, ["keys", keys, "options", options]);
+    return send(CREATE_INDEX, "createIndex", this.#head, ["keys", keys, "options", options]);
   }
 
   /** Takes `{key, …options}` for each; gives the names. */
@@ -163,12 +157,11 @@ class Collection {
   }
 
   dropIndex(name, options) {
-    return send(DROP_INDEX, "dropIndex", this.#start, ["name", name, "options", options]);
+    return send(DROP_INDEX, "dropIndex", this.#head, ["name", name, "options", options]);
   }
 
   listIndexes(options) {
-    const head = this.#start;
-    return new Cursor(() => send(LIST_INDEXES, "listIndexes", head, ["options", options]));
+    return new Cursor(() => send(LIST_INDEXES, "listIndexes", this.#head, ["options", options]));
   }
 
   indexes(options) {
@@ -176,7 +169,7 @@ class Collection {
   }
 
   drop(options) {
-    return send(DROP, "drop", this.#start, ["options", options]);
+    return send(DROP, "drop", this.#head, ["options", options]);
   }
 }
 

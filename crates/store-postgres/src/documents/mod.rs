@@ -13,6 +13,7 @@ mod json;
 mod keys;
 mod modify;
 mod query;
+mod rows;
 mod scan;
 mod session;
 mod store;

@@ -8,7 +8,7 @@ use tandem_documents::{Pipeline, Tally};
 
 use super::catalog::Collection;
 use super::keys::{stored, stored_range};
-use super::scan::{check_version, table};
+use super::rows::{check_version, table};
 use super::session::Session;
 use super::store_error;
 
