@@ -20,6 +20,7 @@ mod store;
 mod tally;
 mod transaction;
 mod write;
+mod write_statement;
 mod writer;
 
 use std::future::Future;

@@ -1,13 +1,11 @@
-//! Writes of documents with their index entries, each one statement, so that it happens whole or
-//! not at all and costs one round trip. Every statement looks at the collection's version itself:
-//! when its indexes are not those that it was made for, it does nothing.
+//! Writes of documents with their index entries, each one statement. Every statement looks at the
+//! collection's version itself: when its indexes are not those that it was made for, it does nothing.
 
 use std::sync::Arc;
 
 use bson::{Bson, Document};
-use sqlx::postgres::{PgArguments, PgConnection, Postgres};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
 use tandem_contract::{Error, Result};
 use tandem_documents::store::{
     Entry, ID_INDEX, Index, check_same_id, duplicate, encode_body, entries_of, id_key,
@@ -15,6 +13,7 @@ use tandem_documents::store::{
 
 use super::catalog::Collection;
 use super::keys::stored;
+use super::write_statement::WriteStatement;
 use super::{json, stale, store_error};
 use crate::error::{UNIQUE_VIOLATION, code, postgres};
 
@@ -92,8 +91,6 @@ fn entries(collection: &Collection, document: &Document) -> Result<Vec<Vec<Store
     collection.indexes.iter().map(of_index).collect()
 }
 
-type PgQuery = Query<'static, Postgres, PgArguments>;
-
 /// Inserts rows, all or none.
 ///
 /// # Errors
@@ -103,70 +100,98 @@ pub(super) async fn insert(
     collection: &Collection,
     rows: &[&Row],
 ) -> Result<()> {
-    let query = match rows {
+    let statement = match rows {
         [row] => insert_one(collection, row),
         rows => insert_many(collection, rows),
     };
-    let inserted: i64 = match query.fetch_one(connection).await.and_then(|row| row.try_get(0)) {
-        Ok(inserted) => inserted,
-        Err(error) => return Err(refused(collection, rows, error)),
-    };
-    if usize::try_from(inserted) != Ok(rows.len()) {
-        return Err(stale());
-    }
-    Ok(())
+    done(statement.run("seq, id_key", connection).await, collection, rows)
 }
 
-fn insert_one(collection: &Collection, row: &Row) -> PgQuery {
-    let id = collection.id;
-    let mut text = format!(
-        "WITH new AS (INSERT INTO c{id} (id_key, body, doc) SELECT $1, $2, $3::jsonb
-         WHERE (SELECT version FROM collections WHERE id = {id}) = $4 RETURNING seq)"
+fn insert_one(collection: &Collection, row: &Row) -> WriteStatement {
+    let mut statement = WriteStatement::new();
+    let id_key = statement.bind(row.id_key.as_slice());
+    let body = statement.bind(row.body.as_slice());
+    let doc = statement.bind(row.doc.as_deref());
+    let (id, as_known) = (collection.id, as_known(collection, &mut statement));
+    let text = format!(
+        "INSERT INTO c{id} (id_key, body, doc) SELECT {id_key}, {body}, {doc}::jsonb WHERE {as_known}"
     );
-    let mut keys = Vec::new();
+    statement.step(text, 1);
     for (index, entries) in collection.indexes.iter().zip(&row.entries) {
-        if !entries.is_empty() {
-            let (index, parameter) = (index.id, keys.len() + 5);
-            text.push_str(&format!(
-                ", e{index} AS (INSERT INTO i{index} (key, seq) SELECT k, seq FROM new, unnest(${parameter}::bytea[]) AS k)"
-            ));
-            keys.push(entries.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>());
+        add_entries(&mut statement, index, entries);
+    }
+    statement
+}
+
+fn insert_many(collection: &Collection, rows: &[&Row]) -> WriteStatement {
+    let mut statement = WriteStatement::new();
+    let id_keys = statement.bind(rows.iter().map(|row| row.id_key.as_slice()).collect::<Vec<_>>());
+    let bodies = statement.bind(rows.iter().map(|row| row.body.as_slice()).collect::<Vec<_>>());
+    let docs = statement.bind(rows.iter().map(|row| row.doc.as_deref()).collect::<Vec<_>>());
+    let (id, as_known) = (collection.id, as_known(collection, &mut statement));
+    let text = format!(
+        "INSERT INTO c{id} (id_key, body, doc) SELECT n.id_key, n.body, n.doc::jsonb
+         FROM unnest({id_keys}::bytea[], {bodies}::bytea[], {docs}::text[]) WITH ORDINALITY
+         AS n (id_key, body, doc, at) WHERE {as_known} ORDER BY n.at"
+    );
+    statement.step(text, rows.len());
+    for (at, index) in collection.indexes.iter().enumerate() {
+        let of_row = |row: &&Row| -> Vec<(Vec<u8>, Vec<u8>)> {
+            row.entries[at].iter().map(|entry| (row.id_key.clone(), entry.key.clone())).collect()
+        };
+        let (ids, keys): (Vec<_>, Vec<_>) = rows.iter().flat_map(of_row).unzip();
+        if keys.is_empty() {
+            continue;
+        }
+        let (count, ids, keys) = (keys.len(), statement.bind(ids), statement.bind(keys));
+        let text = format!(
+            "INSERT INTO i{} (key, seq) SELECT k.key, first.seq FROM first
+             JOIN unnest({ids}::bytea[], {keys}::bytea[]) AS k (id_key, key) ON k.id_key = first.id_key",
+            index.id
+        );
+        // The last of these decides: to read what the first did would cost an insert a tenth of its time.
+        statement.step(text, count);
+    }
+    statement
+}
+
+/// The condition that the collection is as it is known.
+fn as_known(collection: &Collection, statement: &mut WriteStatement) -> String {
+    let version = statement.bind(collection.version);
+    format!("(SELECT version FROM collections WHERE id = {}) = {version}", collection.id)
+}
+
+/// Adds the entries of the one document that the first step wrote.
+fn add_entries(statement: &mut WriteStatement, index: &Index, entries: &[StoredEntry]) {
+    let table = index.id;
+    match entries {
+        [] => {}
+        // Documents have several where they have an array: a statement of its own only where that is rare.
+        [entry] if !index.multikey => {
+            let key = statement.bind(entry.key.as_slice());
+            statement.step(format!("INSERT INTO i{table} (key, seq) SELECT {key}, seq FROM first"), 1);
+        }
+        entries => {
+            let keys = statement.bind(keys_of(entries));
+            let text = format!(
+                "INSERT INTO i{table} (key, seq) SELECT k, seq FROM first, unnest({keys}::bytea[]) AS k"
+            );
+            statement.step(text, entries.len());
         }
     }
-    text.push_str(" SELECT count(*) FROM new");
-    let query = sqlx::query(AssertSqlSafe(text)).bind(row.id_key.clone()).bind(row.body.clone());
-    let query = query.bind(row.doc.clone()).bind(collection.version);
-    keys.into_iter().fold(query, Query::bind)
 }
 
-fn insert_many(collection: &Collection, rows: &[&Row]) -> PgQuery {
-    let id = collection.id;
-    let mut text = format!(
-        "WITH new AS (INSERT INTO c{id} (id_key, body, doc)
-         SELECT n.id_key, n.body, n.doc::jsonb
-         FROM unnest($1::bytea[], $2::bytea[], $3::text[]) WITH ORDINALITY AS n (id_key, body, doc, at)
-         WHERE (SELECT version FROM collections WHERE id = {id}) = $4 ORDER BY n.at RETURNING seq, id_key)"
-    );
-    let mut keys = Vec::new();
-    for (at, index) in collection.indexes.iter().enumerate() {
-        let (index, first) = (index.id, keys.len() * 2 + 5);
-        text.push_str(&format!(
-            ", e{index} AS (INSERT INTO i{index} (key, seq) SELECT k.key, new.seq
-             FROM new JOIN unnest(${first}::bytea[], ${}::bytea[]) AS k (id_key, key) ON k.id_key = new.id_key)",
-            first + 1
-        ));
-        let of_row = |row: &&Row| {
-            let id_key = row.id_key.clone();
-            row.entries[at].iter().map(|entry| (id_key.clone(), entry.key.clone())).collect::<Vec<_>>()
-        };
-        keys.push(rows.iter().flat_map(of_row).unzip::<_, _, Vec<_>, Vec<_>>());
+fn keys_of(entries: &[StoredEntry]) -> Vec<&[u8]> {
+    entries.iter().map(|entry| entry.key.as_slice()).collect()
+}
+
+/// What a statement came to.
+fn done(result: sqlx::Result<bool>, collection: &Collection, rows: &[&Row]) -> Result<()> {
+    match result {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(stale()),
+        Err(error) => Err(refused(collection, rows, error)),
     }
-    text.push_str(" SELECT count(*) FROM new");
-    let column = |part: fn(&Row) -> Vec<u8>| rows.iter().map(|row| part(row)).collect::<Vec<_>>();
-    let docs: Vec<Option<String>> = rows.iter().map(|row| row.doc.clone()).collect();
-    let query = sqlx::query(AssertSqlSafe(text)).bind(column(|row| row.id_key.clone()));
-    let query = query.bind(column(|row| row.body.clone())).bind(docs).bind(collection.version);
-    keys.into_iter().fold(query, |query, (ids, keys)| query.bind(ids).bind(keys))
 }
 
 /// A change of a row whose lock is held.
@@ -205,38 +230,28 @@ pub(super) async fn replace(
     seq: i64,
     replacement: &Replacement,
 ) -> Result<()> {
-    let (id, row) = (collection.id, &replacement.row);
-    let mut text = format!(
-        "WITH changed AS (UPDATE c{id} SET body = $2, doc = $3::jsonb WHERE seq = $1
-         AND (SELECT version FROM collections WHERE id = {id}) = $4 RETURNING seq)"
-    );
-    let mut keys: Vec<Vec<Vec<u8>>> = Vec::new();
+    let row = &replacement.row;
+    let mut statement = WriteStatement::new();
+    let place = statement.bind(seq);
+    let body = statement.bind(row.body.as_slice());
+    let doc = statement.bind(row.doc.as_deref());
+    let (id, as_known) = (collection.id, as_known(collection, &mut statement));
+    let text =
+        format!("UPDATE c{id} SET body = {body}, doc = {doc}::jsonb WHERE seq = {place} AND {as_known}");
+    statement.step(text, 1);
     for ((index, gone), new) in collection.indexes.iter().zip(&replacement.gone).zip(&row.entries) {
-        let index = index.id;
         if !gone.is_empty() {
-            text.push_str(&format!(
-                ", d{index} AS (DELETE FROM i{index} AS i USING changed WHERE i.key = ANY(${}) AND i.seq = changed.seq)",
-                keys.len() + 5
-            ));
-            keys.push(gone.iter().map(|entry| entry.key.clone()).collect());
+            let keys = statement.bind(keys_of(gone));
+            let text = format!(
+                "DELETE FROM i{} AS i USING first WHERE i.key = ANY({keys}) AND i.seq = first.seq",
+                index.id
+            );
+            statement.step(text, gone.len());
         }
-        if !new.is_empty() {
-            text.push_str(&format!(
-                ", e{index} AS (INSERT INTO i{index} (key, seq) SELECT k, seq FROM changed, unnest(${}::bytea[]) AS k)",
-                keys.len() + 5
-            ));
-            keys.push(new.iter().map(|entry| entry.key.clone()).collect());
-        }
+        add_entries(&mut statement, index, new);
     }
-    text.push_str(" SELECT count(*) FROM changed");
-    let query = sqlx::query(AssertSqlSafe(text)).bind(seq).bind(row.body.clone());
-    let query = query.bind(row.doc.clone()).bind(collection.version);
-    let query = keys.into_iter().fold(query, Query::bind);
-    match query.fetch_one(connection).await.and_then(|row| row.try_get::<i64, _>(0)) {
-        Ok(1) => Ok(()),
-        Ok(_) => Err(stale()),
-        Err(error) => Err(refused(collection, &[row], error)),
-    }
+    statement.count_first();
+    done(statement.run("seq", connection).await, collection, &[row])
 }
 
 /// Deletes documents whose locks are held.
@@ -248,11 +263,11 @@ pub(super) async fn delete(
     collection: &Collection,
     documents: &[(i64, Document)],
 ) -> Result<()> {
-    let id = collection.id;
-    let mut text = format!(
-        "WITH gone AS (DELETE FROM c{id} WHERE seq = ANY($1)
-         AND (SELECT version FROM collections WHERE id = {id}) = $2 RETURNING seq)"
-    );
+    let mut statement = WriteStatement::new();
+    let seqs = statement.bind(documents.iter().map(|(seq, _)| *seq).collect::<Vec<i64>>());
+    let (id, as_known) = (collection.id, as_known(collection, &mut statement));
+    let text = format!("DELETE FROM c{id} WHERE seq = ANY({seqs}) AND {as_known}");
+    statement.step(text, documents.len());
     let mut keys: Vec<(Vec<Vec<u8>>, Vec<i64>)> = vec![Default::default(); collection.indexes.len()];
     for (seq, document) in documents {
         for (entries, keys) in entries(collection, document)?.into_iter().zip(&mut keys) {
@@ -262,23 +277,17 @@ pub(super) async fn delete(
             }
         }
     }
-    for (at, index) in collection.indexes.iter().enumerate() {
-        let (index, first) = (index.id, at * 2 + 3);
-        text.push_str(&format!(
-            ", d{index} AS (DELETE FROM i{index} AS i USING unnest(${first}::bytea[], ${}::bigint[]) AS k (key, seq), gone
-             WHERE i.key = k.key AND i.seq = k.seq AND gone.seq = k.seq)",
-            first + 1
-        ));
+    for (index, (keys, seqs)) in collection.indexes.iter().zip(keys) {
+        let (count, keys, seqs) = (keys.len(), statement.bind(keys), statement.bind(seqs));
+        let text = format!(
+            "DELETE FROM i{} AS i USING unnest({keys}::bytea[], {seqs}::bigint[]) AS k (key, seq), first
+             WHERE i.key = k.key AND i.seq = k.seq AND first.seq = k.seq",
+            index.id
+        );
+        statement.step(text, count);
     }
-    text.push_str(" SELECT count(*) FROM gone");
-    let seqs: Vec<i64> = documents.iter().map(|(seq, _)| *seq).collect();
-    let query = sqlx::query_scalar(AssertSqlSafe(text)).bind(seqs).bind(collection.version);
-    let query = keys.into_iter().fold(query, |query, (keys, seqs)| query.bind(keys).bind(seqs));
-    let gone: i64 = query.fetch_one(connection).await.map_err(store_error)?;
-    if usize::try_from(gone) != Ok(documents.len()) {
-        return Err(stale());
-    }
-    Ok(())
+    statement.count_first();
+    done(statement.run("seq", connection).await, collection, &[])
 }
 
 /// Adds entries of documents that are there already to the index at `at`.
