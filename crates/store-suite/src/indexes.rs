@@ -91,6 +91,64 @@ pub async fn of_many_that_insert_the_same_unique_key_one_wins(place: &dyn Place)
 }
 
 /// See the name.
+pub async fn inserts_of_the_same_moment_succeed_or_fail_each_by_itself(place: &dyn Place) {
+    let store = place.documents().await;
+    let target = target("c");
+    store.create_index(&target, index(doc! { "k": 1 })).await.unwrap();
+    store.create_index(&target, index(doc! { "tags": 1 })).await.unwrap();
+    store.create_index(&target, IndexSpec { sparse: true, ..unique(doc! { "u": 1 }) }).await.unwrap();
+    // Two of most `_id`s, several of one `u`, no `u`, and the first arrays that an index meets.
+    let document = |n: i32| {
+        let mut document = doc! { "_id": n % 120, "n": n, "k": n % 7 };
+        match n % 10 {
+            0 => document.insert("u", 0),
+            1 => document.insert("tags", vec![n, n + 1]),
+            2 => None,
+            _ => document.insert("u", n),
+        };
+        document
+    };
+    let racers: Vec<_> = (0..200)
+        .map(|n| {
+            let (store, target) = (Arc::clone(&store), target.clone());
+            tokio::spawn(async move { store.insert(&target, vec![document(n)], true).await })
+        })
+        .collect();
+    let (mut won, mut lost) = (Vec::new(), Vec::new());
+    for (n, racer) in (0..).zip(racers) {
+        let result = racer.await.unwrap().unwrap();
+        match result.failures.first() {
+            None => won.push(document(n)),
+            Some(failure) => {
+                assert_eq!(failure.error.kind(), ErrorKind::DuplicateKey);
+                lost.push((document(n), failure.error.message().to_owned()));
+            }
+        }
+    }
+    let mut stored = all(&*store, &target, filter(doc! {})).await;
+    stored.sort_by_key(|document| document.get_i32("n").unwrap());
+    assert_eq!(stored, won);
+    for (document, message) in lost {
+        // What it is told holds the key.
+        let field = if message.contains("index: u_1") { "u" } else { "_id" };
+        let holds = |stored: &&Document| stored.get(field) == document.get(field);
+        assert_eq!(stored.iter().filter(holds).count(), 1, "{document}: {message}");
+    }
+    for k in 0..7 {
+        let of_k = |stored: &&Document| stored.get("k") == Some(&Bson::Int32(k));
+        let found = all(&*store, &target, filter(doc! { "k": k })).await;
+        assert_eq!(found.len(), stored.iter().filter(of_k).count());
+    }
+    for document in stored.iter().filter(|stored| stored.contains_key("tags")) {
+        let n = document.get_i32("n").unwrap();
+        assert_eq!(
+            all(&*store, &target, filter(doc! { "tags": n + 1 })).await,
+            std::slice::from_ref(document)
+        );
+    }
+}
+
+/// See the name.
 pub async fn an_index_on_documents_that_clash_is_refused_whole(place: &dyn Place) {
     let store = place.documents().await;
     let target = target("c");

@@ -10,6 +10,7 @@ mod query;
 mod rows;
 mod scan;
 mod session;
+mod together;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use tokio::time::timeout;
 
 use self::catalog::{Cache, Collection, load};
 use self::session::{TRANSACTION_LIMIT, Transactions};
+use self::together::Waiting;
 use crate::SqliteConfig;
 use crate::database::Handle;
 use crate::error::Role;
@@ -50,6 +52,7 @@ struct Inner {
     ids: ObjectIds,
     cache: Cache,
     transactions: Transactions,
+    waiting: Waiting,
     sql: SqlFile,
 }
 
@@ -74,6 +77,7 @@ impl SqliteDocumentStore {
             entropy: Arc::clone(&context.entropy),
             cache: Cache::default(),
             transactions: Transactions::new(limit),
+            waiting: Waiting::default(),
             sql,
         });
         let sweeper = tokio::spawn(expiry::sweep_forever(Arc::downgrade(&inner))).abort_handle();

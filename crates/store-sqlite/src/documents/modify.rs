@@ -11,9 +11,10 @@ use tandem_documents::{Filter, Projection, UpdateContext, check_upsert, upsert_d
 
 use super::catalog::{Collection, load, load_or_create};
 use super::plan;
-use super::rows::{NewRow, Writer};
+use super::rows::Writer;
 use super::scan::Scan;
 use super::session::DEFAULT_WAIT;
+use super::together::NewRow;
 use super::{Inner, store_error};
 
 /// An update or replacement, parsed.
@@ -40,9 +41,9 @@ impl Inner {
             && let Some(known) = self.cache.known(&target.collection)
             && let Some(row) = NewRow::of(&known, document, &self.ids)
         {
-            let mut lease = self.handle.writer(target.timeout.unwrap_or(DEFAULT_WAIT)).await?;
-            if row.insert(&mut lease, &known).await? {
-                let inserted_ids = [(0, row.id)].into();
+            let (id, wait) = (row.id.clone(), target.timeout.unwrap_or(DEFAULT_WAIT));
+            if self.insert_together(wait, known, row).await? {
+                let inserted_ids = [(0, id)].into();
                 return Ok(InsertResult { inserted_ids, ..InsertResult::default() });
             }
         }

@@ -10,9 +10,8 @@ use tandem_documents::store::{
     Entry, ID_INDEX, ObjectIds, check_same_id, duplicate, encode_body, entries_of, id_key,
 };
 
-use super::catalog::{Collection, Known, stamp};
+use super::catalog::Collection;
 use super::store_error;
-use crate::lane::Lease;
 
 /// Writes to one collection in one transaction.
 pub(super) struct Writer<'a> {
@@ -21,55 +20,6 @@ pub(super) struct Writer<'a> {
     ids: &'a ObjectIds,
     /// The highest `seq` of the collection, once it is known.
     last_seq: Option<i64>,
-}
-
-/// A document that is one row and no index entries: one statement writes it.
-pub(super) struct NewRow {
-    pub(super) id: Bson,
-    id_key: Vec<u8>,
-    body: Vec<u8>,
-}
-
-impl NewRow {
-    /// Gives the document an `_id`; `None` when it has entries in indexes of the collection, or cannot
-    /// be stored.
-    pub(super) fn of(known: &Known, document: &mut Document, ids: &ObjectIds) -> Option<Self> {
-        let id = ids.settle(document).ok()?;
-        for index in &known.collection.indexes {
-            if !entries_of(index, document).ok()?.is_empty() {
-                return None;
-            }
-        }
-        Some(Self { id_key: id_key(&id), body: encode_body(document).ok()?, id })
-    }
-
-    /// `false`, and nothing is done, when the collection is not as it was, is full or has the `_id`.
-    pub(super) async fn insert(&self, lease: &mut Lease, known: &Known) -> Result<bool> {
-        const INSERT: &str = concat!(
-            "INSERT INTO documents (seq, collection, id_key, body)
-             SELECT (SELECT coalesce(max(seq), ?3) + 1 FROM documents WHERE seq > ?3 AND seq < ?4), ?5, ?6, ?7
-             WHERE ",
-            stamp!(),
-            " IS ?2 AND NOT EXISTS (SELECT 1 FROM documents WHERE seq = ?4 - 1)
-             ON CONFLICT (collection, id_key) DO NOTHING"
-        );
-        let collection = &known.collection;
-        // Dropped halfway it may be written or not, as with every write whose answer is not awaited.
-        lease.mark_busy();
-        let done = sqlx::query(INSERT)
-            .bind(&collection.name)
-            .bind(&known.stamp)
-            .bind(collection.start())
-            .bind(collection.end())
-            .bind(collection.id)
-            .bind(&self.id_key)
-            .bind(&self.body)
-            .execute(lease.connection().map_err(store_error)?)
-            .await
-            .map_err(store_error)?;
-        lease.mark_idle();
-        Ok(done.rows_affected() == 1)
-    }
 }
 
 impl<'a> Writer<'a> {

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,15 @@ use tandem_contract::{DocumentStore, ErrorKind, OpenContext, SystemClock, System
 use super::SqliteDocumentStore;
 use crate::SqliteConfig;
 
+/// What a store in `folder` is opened with.
+pub(super) fn context(folder: &Path) -> OpenContext {
+    OpenContext { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy), base: folder.to_owned() }
+}
+
 #[tokio::test]
 async fn a_transaction_that_stays_open_too_long_is_aborted() {
     let folder = tempfile::tempdir().unwrap();
-    let context = OpenContext {
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        base: folder.path().to_owned(),
-    };
+    let context = context(folder.path());
     let limit = Duration::from_millis(300);
     let store = SqliteDocumentStore::open_with_limit(SqliteConfig::default(), &context, limit).await.unwrap();
     let outside = Target { collection: "c".into(), transaction: None, timeout: None };
