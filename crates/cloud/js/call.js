@@ -25,9 +25,10 @@ function syncOf(id, invocation, text) {
 }
 
 /**
- * Starts an asynchronous operation; one of the two callbacks gets what it answers. With
- * `host.asyncPlain` for `start`, which some engines have, `bytes` is a value whose JSON text is meant:
- * `false`, and nothing is started, if it is not plain.
+ * Starts an asynchronous operation; one of the two callbacks gets what it answers. Some engines have
+ * more for `start`, which write values themselves: with `host.asyncPlain` `bytes` is a value whose JSON text
+ * is meant, with `host.asyncParts` it is the parts that follow the head `text`. `false`, and nothing is
+ * started, if they are not plain.
  */
 function begin(id, text, bytes, resolve, reject, start = host.async) {
   const invocation = context.get();

@@ -84,6 +84,7 @@ const NATIVES: &[(&CStr, Native)] = &[
     (c"print", shortcuts::print),
     (c"reply", shortcuts::reply),
     (c"asyncPlain", shortcuts::async_plain),
+    (c"asyncParts", shortcuts::async_parts),
     (c"defineLazy", lazy::define_lazy),
     (c"capture", intrinsics::capture),
     (c"intrinsic", intrinsics::intrinsic),

@@ -19,6 +19,8 @@ pub(crate) enum Mode {
     Standard,
     /// They are refused, and so is a negative zero: a reader shall see them.
     Faithful,
+    /// As `encode.js` has it: `undefined` is `null`, what it tags or refuses is refused.
+    Document,
 }
 
 /// Levels of nesting written here; what is cyclic ends here too.
@@ -36,6 +38,9 @@ pub(crate) struct Plain {
     array_class: qjs::JSClassID,
     to_json: qjs::JSAtom,
 }
+
+/// The end of a key that marks a tagged object, which no document of a function's may look like.
+const TAG: &[u8] = b"\"\\u0000\"";
 
 /// The value is not plain data.
 pub(crate) struct NotPlain;
@@ -127,6 +132,9 @@ impl Writer<'_> {
                 qjs::JS_TAG_NULL => self.text.extend_from_slice(b"null"),
                 qjs::JS_TAG_UNDEFINED | qjs::JS_TAG_SYMBOL if self.mode == Mode::Standard => {
                     return Ok(false);
+                }
+                qjs::JS_TAG_UNDEFINED if self.mode == Mode::Document => {
+                    self.text.extend_from_slice(b"null");
                 }
                 qjs::JS_TAG_OBJECT => return self.composite(value, depth),
                 _ => return Err(NotPlain),
@@ -224,6 +232,9 @@ impl Writer<'_> {
                 let atom = (*keys.add(index)).atom;
                 layout.add(atom);
                 self.key(atom)?;
+                if self.mode == Mode::Document && self.text.ends_with(TAG) {
+                    return Err(NotPlain);
+                }
                 self.text.push(b':');
                 if !self.property(object, atom, depth)? {
                     self.text.truncate(start);
@@ -329,7 +340,7 @@ impl Writer<'_> {
         unsafe {
             let number = qjs::JS_VALUE_GET_FLOAT64(value);
             let odd = !number.is_finite() || (number == 0.0 && number.is_sign_negative());
-            if odd && self.mode == Mode::Faithful {
+            if odd && self.mode != Mode::Standard {
                 return Err(NotPlain);
             }
             if !number.is_finite() {

@@ -14,6 +14,8 @@ const SCRATCH: usize = 4096;
 /// Bytes made room for before a reply is written, at most; a function's replies have one size
 /// more often than not.
 const REPLY: usize = 64 * 1024;
+/// Bytes made room for before the parts of a request are written.
+const REQUEST: usize = 256;
 
 /// `op(name)`: the number of an operation, or `undefined`.
 pub(crate) unsafe extern "C" fn op(
@@ -167,6 +169,82 @@ pub(crate) unsafe extern "C" fn async_plain(
         let bytes = (!json.is_empty()).then(|| Bytes::from(json));
         let args = HostArgs { text: arguments.text(2), bytes };
         call_number(context, bindings.driver.call(arguments.number(1), arguments.number(0), args))
+    }
+}
+
+/// `asyncParts(op, slot, head, parts)`: starts an asynchronous operation with the text of a request, as
+/// `encode.js` makes it of the same head and parts; the number with which the answer will come, or
+/// `undefined` if a part is not plain.
+pub(crate) unsafe extern "C" fn async_parts(
+    context: Context,
+    _: JSValue,
+    count: i32,
+    values: *mut JSValue,
+) -> JSValue {
+    // SAFETY: QuickJS calls this with a live context and `count` values.
+    unsafe {
+        let arguments = Arguments::new(context, count, values);
+        let bindings = of(context);
+        let mut text = arguments.text(2).into_bytes();
+        text.reserve(REQUEST);
+        if write_parts(bindings, context, arguments.get(3), &mut text).is_err() {
+            return qjs::JS_UNDEFINED;
+        }
+        let Ok(text) = String::from_utf8(text) else { return qjs::JS_UNDEFINED };
+        let args = HostArgs { text, bytes: None };
+        call_number(context, bindings.driver.call(arguments.number(1), arguments.number(0), args))
+    }
+}
+
+/// Adds the fields of a request, names and values in turn, to its head. `undefined` is left out.
+unsafe fn write_parts(
+    bindings: &Bindings,
+    context: Context,
+    parts: JSValue,
+    text: &mut Vec<u8>,
+) -> Result<(), NotPlain> {
+    let mut length = 0;
+    // SAFETY: by the caller's contract the context is alive; `parts` is an array that a script of the
+    // host's has just made, and each item is freed once.
+    unsafe {
+        if qjs::JS_GetLength(context, parts, &raw mut length) < 0 {
+            values::drop_exception(context);
+            return Err(NotPlain);
+        }
+        for at in (0..u32::try_from(length).map_err(|_| NotPlain)?).step_by(2) {
+            let value = qjs::JS_GetPropertyUint32(context, parts, at + 1);
+            let written = if qjs::JS_IsUndefined(value) {
+                Ok(())
+            } else {
+                let name = qjs::JS_GetPropertyUint32(context, parts, at);
+                let written = write_part(bindings, context, name, value, text);
+                qjs::JS_FreeValue(context, name);
+                written
+            };
+            qjs::JS_FreeValue(context, value);
+            written?;
+        }
+    }
+    text.push(b'}');
+    Ok(())
+}
+
+unsafe fn write_part(
+    bindings: &Bindings,
+    context: Context,
+    name: JSValue,
+    value: JSValue,
+    text: &mut Vec<u8>,
+) -> Result<(), NotPlain> {
+    if !text.ends_with(b"{") {
+        text.push(b',');
+    }
+    // SAFETY: by the caller's contract.
+    unsafe {
+        let (plain, layouts) = (&bindings.plain, &bindings.layouts);
+        plain.write(context, layouts, name, Mode::Document, text)?;
+        text.push(b':');
+        plain.write(context, layouts, value, Mode::Document, text)
     }
 }
 

@@ -16,7 +16,7 @@ const hex = (number, digits) => StringPrototypePadStart(NumberPrototypeToString(
 let machine;
 let count = 0;
 
-/** A new id; `seconds` since 1970 where they are not now. */
+/** The digits of a new id; `seconds` since 1970 where they are not now. */
 function generate(seconds = MathFloor(DateNow() / 1000)) {
   if (machine === undefined) {
     const seed = sync(SEED);
@@ -106,4 +106,4 @@ class ObjectId {
   }
 }
 
-module.exports = { __proto__: null, ObjectId };
+module.exports = { __proto__: null, ObjectId, generate };

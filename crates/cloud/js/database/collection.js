@@ -1,13 +1,14 @@
 // A collection: the verbs of the MongoDB driver.
 
-const { ArrayIsArray, ArrayPrototypePush, ReflectDefineProperty, TypeError } = require("../primordials.js");
+const { ArrayIsArray, ArrayPrototypePush, Promise, ReflectDefineProperty, TypeError } = require("../primordials.js");
 const { op } = require("../call.js");
 const { restore, save } = require("../context.js");
 const { kindOf } = require("../kinds.js");
-const { ObjectId } = require("../bson/object-id.js");
+const { ObjectId, generate } = require("../bson/object-id.js");
+const { TRUSTED } = require("../bson/tags.js");
 const { Cursor } = require("./cursor.js");
 const { FindCursor } = require("./find-cursor.js");
-const { ask, headOf, send } = require("./requests.js");
+const { ask, headOf, reviving, send, start } = require("./requests.js");
 const { checkBatch } = require("./write-errors.js");
 
 const FIND_ONE = op("documents.findOne");
@@ -26,13 +27,20 @@ const DROP_INDEX = op("documents.dropIndex");
 const LIST_INDEXES = op("documents.listIndexes");
 const DROP = op("documents.drop");
 
-/** Gives a document that is about to be inserted its `_id`, as the driver does: on the document itself. */
+/** Whether a document that is about to be inserted has no `_id` that it could be given. */
+function lacksId(document) {
+  if (typeof document !== "object" || document === null || ArrayIsArray(document)) return false;
+  if (document._id !== undefined && document._id !== null) return false;
+  return kindOf(document) !== "Map";
+}
+
+/** Gives a document its `_id`, as the driver does: on the document itself. A frozen one stays as it is. */
+function giveId(document, value) {
+  ReflectDefineProperty(document, "_id", { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+}
+
 function ensureId(document) {
-  if (typeof document !== "object" || document === null || ArrayIsArray(document)) return;
-  if (document._id !== undefined && document._id !== null) return;
-  if (kindOf(document) === "Map") return;
-  // A frozen document stays as it is; the store makes its `_id`.
-  ReflectDefineProperty(document, "_id", { value: new ObjectId(), writable: true, enumerable: true, configurable: true });
+  if (lacksId(document)) giveId(document, new ObjectId());
 }
 
 class Collection {
@@ -62,9 +70,19 @@ class Collection {
     return new Cursor((all) => send(AGGREGATE, "aggregate", this.#head, ["pipeline", pipeline, "options", options, "all", all]));
   }
 
-  async insertOne(document, options) {
-    ensureId(document);
-    return ask(INSERT_ONE, "insertOne", this.#head, ["document", document, "options", options]);
+  insertOne(document, options) {
+    return new Promise((resolve, reject) => {
+      if (!lacksId(document)) {
+        start(INSERT_ONE, "insertOne", this.#head, ["document", document, "options", options], reviving(resolve, reject), reject);
+        return;
+      }
+      // The id travels beside the document, which can then be plain, and need not come back.
+      const digits = generate();
+      const insertedId = new ObjectId(TRUSTED, digits);
+      const inserted = () => resolve({ acknowledged: true, insertedId });
+      start(INSERT_ONE, "insertOne", this.#head, ["document", document, "id", digits, "options", options], inserted, reject);
+      giveId(document, insertedId);
+    });
   }
 
   async insertMany(documents, options) {

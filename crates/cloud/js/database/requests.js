@@ -21,21 +21,28 @@ function send(id, verb, head, parts) {
 
 /** The same for answers that hold a value. */
 function ask(id, verb, head, parts) {
-  return new Promise((resolve, reject) => {
-    const revived = (reply) => {
-      try {
-        resolve(reviveReply(reply));
-      } catch (error) {
-        reject(error);
-      }
-    };
-    start(id, verb, head, parts, revived, reject);
-  });
+  return new Promise((resolve, reject) => start(id, verb, head, parts, reviving(resolve, reject), reject));
 }
 
+/** Resolves to the value of an answer. */
+function reviving(resolve, reject) {
+  return (reply) => {
+    try {
+      resolve(reviveReply(reply));
+    } catch (error) {
+      reject(error);
+    }
+  };
+}
+
+/** Sends a request; one of the two callbacks gets what the host answers. Throws where `parts` cannot be encoded. */
 function start(id, verb, head, parts, resolve, reject) {
+  const failed = (error) => reject(require("./write-errors.js").asServerError(error));
+  // An engine may write what is plain itself.
+  const { asyncParts } = host;
+  if (asyncParts !== undefined && begin(id, head, parts, resolve, failed, asyncParts)) return;
   const { text, bytes } = encoded(verb, head, parts);
-  begin(id, text, bytes, resolve, (error) => reject(require("./write-errors.js").asServerError(error)));
+  begin(id, text, bytes, resolve, failed);
 }
 
 function encoded(verb, head, parts) {
@@ -46,4 +53,4 @@ function encoded(verb, head, parts) {
   }
 }
 
-module.exports = { __proto__: null, NO_HEAD, headOf, send, ask };
+module.exports = { __proto__: null, NO_HEAD, headOf, send, ask, start, reviving };

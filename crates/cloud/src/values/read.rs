@@ -27,13 +27,20 @@ pub(crate) fn parse(text: &str, bytes: Option<&Bytes>) -> Result<Document> {
         // the replacement character instead.
         Err(error) => match replace_lone_surrogates(text) {
             Some(repaired) => parse(&repaired, bytes),
-            None => Err(malformed(error)),
+            None => Err(malformed(without_place(&error))),
         },
     }
 }
 
 fn malformed(reason: impl fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidArgument, format!("A document cannot be read: {reason}"))
+}
+
+/// What is wrong, but not where: functions do not see the text of their requests.
+fn without_place(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 pub(super) fn parse_value(text: &str, bytes: Option<&Bytes>) -> serde_json::Result<Bson> {

@@ -1,3 +1,4 @@
+use bson::oid::ObjectId;
 use bson::spec::ElementType;
 use bson::{Bson, Document};
 use tandem_contract::{Error, ErrorKind, HostArgs, Result};
@@ -83,6 +84,15 @@ impl Fields {
 
     pub(super) fn required_text(&mut self, name: &str) -> Result<String> {
         self.text(name)?.ok_or_else(|| self.invalid(&format!("{name} is missing")))
+    }
+
+    /// From its 24 digits.
+    pub(super) fn object_id(&mut self, name: &str) -> Result<Option<ObjectId>> {
+        let digits = self.text(name)?;
+        let read = |digits: String| {
+            ObjectId::parse_str(digits).map_err(|error| self.invalid(&format!("{name}: {error}")))
+        };
+        digits.map(read).transpose()
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>> {

@@ -61,7 +61,15 @@ pub(super) fn with_id_first(mut document: Document) -> Document {
     if document.keys().next().is_none_or(|first| first == "_id") {
         return document;
     }
-    let Some(id) = document.remove("_id") else { return document };
+    match document.remove("_id") {
+        Some(id) => with_id(document, id),
+        None => document,
+    }
+}
+
+/// The document with `id` for its `_id`, in front.
+pub(super) fn with_id(mut document: Document, id: Bson) -> Document {
+    document.remove("_id");
     let mut ordered = Document::new();
     ordered.insert("_id", id);
     ordered.extend(document);

@@ -9,11 +9,12 @@ use super::bulk::{failures, numbered};
 use super::fields::Fields;
 use super::sort::sort;
 use super::target::target;
-use super::updates::{read_delete, read_update, replacement, update_spec, with_id_first};
+use super::updates::{read_delete, read_update, replacement, update_spec, with_id, with_id_first};
 use crate::cloud::Cloud;
 use crate::values;
 
-/// `{document, options}`; gives the driver's `InsertOneResult`.
+/// `{document, id, options}`; gives the driver's `InsertOneResult`. With the digits of an ObjectId in `id` that
+/// becomes the document's, and nothing is given: the script knows it.
 pub(super) async fn insert_one(
     cloud: Arc<Cloud>,
     invocation: Arc<Invocation>,
@@ -23,10 +24,19 @@ pub(super) async fn insert_one(
     let mut options = request.options()?;
     let target = target(&cloud, &invocation, &mut request, &mut options)?;
     options.finish()?;
-    let document = with_id_first(request.required_document("document")?);
+    let document = request.required_document("document")?;
+    let id = request.object_id("id")?;
+    let is_given = id.is_some();
+    let document = match id {
+        Some(id) => with_id(document, Bson::ObjectId(id)),
+        None => with_id_first(document),
+    };
     let mut inserted = cloud.documents.insert(&target, vec![document], true).await?;
     if let Some(failure) = inserted.failures.pop() {
         return Err(failure.error);
+    }
+    if is_given {
+        return Ok(HostValue::Undefined);
     }
     let id = inserted.inserted_ids.remove(&0).ok_or_else(|| Error::internal("an insert gave no _id"))?;
     values::reply(&Bson::Document(doc! { "acknowledged": true, "insertedId": id }))
