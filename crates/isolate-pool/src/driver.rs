@@ -2,6 +2,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -103,17 +104,17 @@ impl Driver {
                 let result = write_reply(sender, args).await;
                 handle.mailbox.push_open(Event::Settle { slot, call, result });
             });
+        } else if self.host.is_relay(op) {
+            let _guard = self.tokio.enter();
+            let future = self.host.call(&invocation, op, args);
+            Relay::start(slot, call, future, handle, self.tokio.clone());
         } else {
-            let mut future = {
-                let _guard = self.tokio.enter();
-                self.host.call(&invocation, op, args)
-            };
-            if self.host.is_relay(op) {
-                Relay::start(slot, call, future, handle, self.tokio.clone());
-                return Ok(call);
-            }
+            // The future is made where it runs and ends: memory that one thread takes and another frees
+            // costs more.
+            let host = Arc::clone(&self.host);
             self.tokio.spawn(async move {
-                let result = poll_fn(|context| poll_caught(&mut future, context)).await;
+                let mut future = pin!(async { host.call(&invocation, op, args).await });
+                let result = poll_fn(|context| poll_caught(future.as_mut(), context)).await;
                 handle.mailbox.push_open(Event::Settle { slot, call, result });
             });
         }

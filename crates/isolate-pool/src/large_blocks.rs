@@ -5,7 +5,6 @@
 //! large as what it uses. So a few are kept, and go back when nobody wanted them for a second
 //! ([`trim`]).
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,11 +14,8 @@ use crate::trim;
 /// Blocks of so many bytes are large. Those below are the C library's.
 pub const LARGE: usize = 1 << 20;
 /// Bytes that are kept at most, enough for a block of 16 MiB with its head, and in how many blocks.
-const MOST: usize = 17 << 20;
+pub(crate) const MOST: usize = 17 << 20;
 const BLOCKS: usize = 17;
-/// What the C library aligns every block to.
-const ALIGNMENT: usize = 2 * size_of::<usize>();
-
 /// A block that is free.
 #[derive(Clone, Copy)]
 struct Kept {
@@ -66,7 +62,7 @@ pub unsafe fn free(block: *mut u8, size: usize) {
 }
 
 /// A kept block of the size asked for, or a little more: the rest would be lost to its user.
-fn take(size: usize) -> Option<*mut u8> {
+pub(crate) fn take(size: usize) -> Option<*mut u8> {
     if size < LARGE {
         return None;
     }
@@ -110,56 +106,6 @@ pub(crate) fn give_back(after: Duration) -> bool {
     *all > 0
 }
 
-/// The system's allocator, with large blocks kept for a moment. To be a program's
-/// `#[global_allocator]`.
-#[derive(Debug)]
-pub struct Allocator;
-
-const fn is_large(layout: Layout) -> bool {
-    layout.size() >= LARGE && layout.align() <= ALIGNMENT
-}
-
-// SAFETY: what is not large is the system's own. Large blocks are at least as long as was asked for,
-// aligned as the C library aligns all, and belong to one user at a time; the system's allocator takes
-// such blocks from `malloc` as well, so that its `realloc` may have them.
-unsafe impl GlobalAlloc for Allocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by the trait's contract.
-        if is_large(layout) { alloc(layout.size()) } else { unsafe { System.alloc(layout) } }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by the trait's contract.
-        if is_large(layout) { alloc_zeroed(layout.size()) } else { unsafe { System.alloc_zeroed(layout) } }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: by the trait's contract; a block holds what the C library says, at least its layout.
-        unsafe {
-            if is_large(layout) {
-                free(block, usable_size(block));
-            } else {
-                System.dealloc(block, layout);
-            }
-        }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let grows = size >= layout.size() && layout.align() <= ALIGNMENT;
-        // SAFETY: by the trait's contract; what was taken is longer than the block and no part of it.
-        unsafe {
-            match grows.then(|| take(size)).flatten() {
-                Some(longer) => {
-                    longer.copy_from_nonoverlapping(block, layout.size());
-                    self.dealloc(block, layout);
-                    longer
-                }
-                None => System.realloc(block, layout, size),
-            }
-        }
-    }
-}
-
 /// What a block holds, which may be more than was asked for.
 ///
 /// # Safety
@@ -180,47 +126,8 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
     unsafe { libc::malloc_size(block.cast()) }
 }
 
+/// Bytes that are kept.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One test, since all share what is kept.
-    #[test]
-    fn a_freed_block_is_there_for_a_moment() {
-        let layout = |size| Layout::from_size_align(size, 8).unwrap();
-        let (first, other) = (3 * LARGE, 5 * LARGE);
-        // SAFETY: each block is used within its size and freed once.
-        unsafe {
-            let block = Allocator.alloc(layout(first));
-            block.write_bytes(1, first);
-            Allocator.dealloc(block, layout(first));
-            // Not for one that would leave most of it unused, or is larger.
-            for size in [LARGE, other] {
-                let another = Allocator.alloc(layout(size));
-                assert_ne!(another, block);
-                libc::free(another.cast());
-            }
-            let again = Allocator.alloc_zeroed(layout(first));
-            assert_eq!(again, block);
-            assert!(std::slice::from_raw_parts(again, first).iter().all(|byte| *byte == 0));
-            // One that grows takes what is kept, and leaves its own.
-            again.write(7);
-            let longer = Allocator.alloc(layout(other));
-            Allocator.dealloc(longer, layout(other));
-            let grown = Allocator.realloc(again, layout(first), other);
-            assert_eq!((grown, grown.read()), (longer, 7));
-            assert_eq!(Allocator.alloc(layout(first)), again);
-            Allocator.dealloc(again, layout(first));
-            Allocator.dealloc(grown, layout(other));
-            assert!(give_back(Duration::from_secs(3600)), "it is too early");
-            assert!(!give_back(Duration::ZERO));
-            let many: Vec<_> = (0..=MOST / other).map(|_| Allocator.alloc(layout(other))).collect();
-            for block in many {
-                Allocator.dealloc(block, layout(other));
-                assert!(KEPT.lock().1 <= MOST);
-            }
-            assert!(KEPT.lock().1 > MOST - other - LARGE);
-            assert!(!give_back(Duration::ZERO));
-        }
-    }
+pub(crate) fn kept_bytes() -> usize {
+    KEPT.lock().1
 }

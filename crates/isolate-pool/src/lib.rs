@@ -10,6 +10,8 @@
 //! within [`EngineLimits::stop_grace`](tandem_contract::EngineLimits) is condemned: taken out of
 //! the pool at once and left to end by itself.
 
+#[expect(unsafe_code, reason = "an allocator")]
+pub mod allocator;
 mod call;
 mod code_cache;
 mod counters;
@@ -18,7 +20,7 @@ mod group;
 mod handle;
 mod in_flight;
 mod isolate;
-#[expect(unsafe_code, reason = "an allocator")]
+#[expect(unsafe_code, reason = "an allocator's blocks")]
 pub mod large_blocks;
 mod life_cycle;
 mod mailbox;

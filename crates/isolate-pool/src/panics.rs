@@ -3,9 +3,9 @@
 //! function waiting until its deadline.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_core::future::BoxFuture;
 use tandem_contract::{Error, HostValue, Result};
 
 /// Runs a synchronous operation. What it panics of was printed by then; the function gets
@@ -17,10 +17,10 @@ pub(crate) fn caught(operation: impl FnOnce() -> Result<HostValue>) -> Result<Ho
 
 /// Polls an asynchronous one; after a panic it is over.
 pub(crate) fn poll_caught(
-    operation: &mut BoxFuture<'static, Result<HostValue>>,
+    operation: Pin<&mut (impl Future<Output = Result<HostValue>> + ?Sized)>,
     context: &mut Context<'_>,
 ) -> Poll<Result<HostValue>> {
-    let poll = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(context)));
+    let poll = catch_unwind(AssertUnwindSafe(|| operation.poll(context)));
     poll.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
 }
 

@@ -58,7 +58,7 @@ impl Relay {
     fn poll_future(&self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         let mut place = self.future.lock();
         let Some(future) = place.as_mut() else { return Poll::Ready(None) };
-        poll_caught(future, context).map(|result| {
+        poll_caught(future.as_mut(), context).map(|result| {
             *place = None;
             Some(Event::Settle { slot: self.slot, call: self.call, result })
         })

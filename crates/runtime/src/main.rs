@@ -3,7 +3,7 @@
 mod process;
 
 #[global_allocator]
-static ALLOCATOR: tandem_isolate_pool::large_blocks::Allocator = tandem_isolate_pool::large_blocks::Allocator;
+static ALLOCATOR: tandem_isolate_pool::allocator::Allocator = tandem_isolate_pool::allocator::Allocator;
 
 fn main() -> std::process::ExitCode {
     process::prepare();
