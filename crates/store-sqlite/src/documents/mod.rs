@@ -4,13 +4,13 @@
 mod catalog;
 mod cursor;
 mod expiry;
+mod group_commit;
 mod indexes;
 mod modify;
 mod query;
 mod rows;
 mod scan;
 mod session;
-mod together;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use self::catalog::{Cache, Collection, load};
+use self::group_commit::InsertQueue;
 use self::session::{TRANSACTION_LIMIT, Transactions};
-use self::together::Waiting;
 use crate::SqliteConfig;
 use crate::database::Handle;
 use crate::error::Role;
@@ -52,7 +52,7 @@ struct Inner {
     ids: ObjectIds,
     cache: Cache,
     transactions: Transactions,
-    waiting: Waiting,
+    inserts: InsertQueue,
     sql: SqlFile,
 }
 
@@ -77,7 +77,7 @@ impl SqliteDocumentStore {
             entropy: Arc::clone(&context.entropy),
             cache: Cache::default(),
             transactions: Transactions::new(limit),
-            waiting: Waiting::default(),
+            inserts: InsertQueue::default(),
             sql,
         });
         let sweeper = tokio::spawn(expiry::sweep_forever(Arc::downgrade(&inner))).abort_handle();

@@ -10,11 +10,11 @@ use tandem_documents::store::{Selection, decode_body};
 use tandem_documents::{Filter, Projection, UpdateContext, check_upsert, upsert_document};
 
 use super::catalog::{Collection, load, load_or_create};
+use super::group_commit::NewRow;
 use super::plan;
 use super::rows::Writer;
 use super::scan::Scan;
 use super::session::DEFAULT_WAIT;
-use super::together::NewRow;
 use super::{Inner, store_error};
 
 /// An update or replacement, parsed.
@@ -42,7 +42,7 @@ impl Inner {
             && let Some(row) = NewRow::of(&known, document, &self.ids)
         {
             let (id, wait) = (row.id.clone(), target.timeout.unwrap_or(DEFAULT_WAIT));
-            if self.insert_together(wait, known, row).await? {
+            if self.insert_in_group(wait, known, row).await? {
                 let inserted_ids = [(0, id)].into();
                 return Ok(InsertResult { inserted_ids, ..InsertResult::default() });
             }

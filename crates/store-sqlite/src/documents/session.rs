@@ -42,19 +42,7 @@ impl Session {
     /// Keeps what the operation did when it went well, and undoes all of it when it did not.
     pub(super) async fn finish<T>(self, result: Result<T>) -> Result<T> {
         match self {
-            Self::Own(mut lease) => match result {
-                Ok(value) => match lease.commit().await {
-                    Ok(()) => Ok(value),
-                    Err(error) => {
-                        lease.rollback().await;
-                        Err(store_error(error))
-                    }
-                },
-                Err(error) => {
-                    lease.rollback().await;
-                    Err(error)
-                }
-            },
+            Self::Own(mut lease) => end(&mut lease, result).await,
             Self::ReadInside(_) => result,
             Self::WriteInside(mut open) => {
                 if result.is_err() {
@@ -66,6 +54,18 @@ impl Session {
             }
         }
     }
+}
+
+/// Ends a transaction: commits what went well, and undoes all of it when it did not.
+pub(super) async fn end<T>(lease: &mut Lease, result: Result<T>) -> Result<T> {
+    let ended = match result {
+        Ok(value) => lease.commit().await.map(|()| value).map_err(store_error),
+        Err(error) => Err(error),
+    };
+    if ended.is_err() {
+        lease.rollback().await;
+    }
+    ended
 }
 
 /// A transaction that a function opened.

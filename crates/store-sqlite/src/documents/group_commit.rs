@@ -1,19 +1,20 @@
-//! Inserts that wait for the writer at the same time are written together, by as many statements as
+//! Inserts that wait for the writer at the same time are written in one commit, by as many statements as
 //! one of them takes. Each way to the connection's thread and each commit costs more than a row does.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bson::{Bson, Document};
 use parking_lot::Mutex;
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Row as _};
-use tandem_contract::{Error, Result};
+use tandem_contract::{Error, ErrorKind, Result};
 use tandem_documents::store::{ObjectIds, encode_body, entries_of, id_key};
 use tokio::sync::oneshot;
 
 use super::catalog::{Known, stamp};
+use super::session::end;
 use super::{Inner, store_error};
 use crate::lane::Lease;
 
@@ -57,7 +58,7 @@ impl NewRow {
 
 /// The rows that wait for the writer.
 #[derive(Default)]
-pub(super) struct Waiting(Mutex<VecDeque<Waiter>>);
+pub(super) struct InsertQueue(Mutex<VecDeque<Waiter>>);
 
 struct Waiter {
     known: Arc<Known>,
@@ -65,7 +66,7 @@ struct Waiter {
     written: oneshot::Sender<Result<bool>>,
 }
 
-impl Waiting {
+impl InsertQueue {
     /// Some of one collection, the first among them. Who is not waiting any more writes nothing.
     fn take(&self) -> Vec<Waiter> {
         let mut waiting = self.0.lock();
@@ -93,14 +94,14 @@ impl Waiting {
 impl Inner {
     /// Writes a row, which is one insert. `false`, and nothing is done, when the collection is not as it
     /// was, is full, or holds a key that must be unique.
-    pub(super) async fn insert_together(
+    pub(super) async fn insert_in_group(
         &self,
         wait: Duration,
         known: Arc<Known>,
         row: NewRow,
     ) -> Result<bool> {
         let (written, mut answer) = oneshot::channel();
-        self.waiting.0.lock().push_back(Waiter { known, row, written });
+        self.inserts.0.lock().push_back(Waiter { known, row, written });
         loop {
             let lease = tokio::select! {
                 biased;
@@ -110,7 +111,7 @@ impl Inner {
                 lease = self.handle.writer(wait) => lease?,
             };
             // This row may not be among them, and nobody else's turn need come: hence the loop.
-            let taken = self.waiting.take();
+            let taken = self.inserts.take();
             if !taken.is_empty() {
                 // Whoever got the writer may be cancelled; the others shall not be.
                 tokio::spawn(write(lease, taken));
@@ -127,7 +128,7 @@ async fn write(mut lease: Lease, waiters: Vec<Waiter>) {
     let written = write_rows(&mut lease, &known, &rows).await;
     for (at, waiter) in waiters.into_iter().enumerate() {
         let answer = written.as_ref().map(|written| written[at]).map_err(Error::clone);
-        // It may have stopped waiting.
+        // Before the writer is free again, so that whoever gets it next knows. It may have stopped waiting.
         let _ = waiter.written.send(answer);
     }
 }
@@ -135,29 +136,18 @@ async fn write(mut lease: Lease, waiters: Vec<Waiter>) {
 /// Which ones are written.
 async fn write_rows(lease: &mut Lease, known: &Known, rows: &[&NewRow]) -> Result<Vec<bool>> {
     if rows.iter().all(|row| row.entries.is_empty()) {
-        let seqs = insert_rows(lease.connection().map_err(store_error)?, known, rows).await;
-        // A statement that failed is undone.
+        let connection = lease.connection().map_err(store_error)?;
+        let seqs = insert_rows(connection, known, rows).await.map_err(store_error)?;
         lease.mark_idle();
-        return Ok(seqs.map_err(store_error)?.iter().map(Option::is_some).collect());
+        return Ok(seqs.iter().map(Option::is_some).collect());
     }
     lease.begin_write().await.map_err(store_error)?;
     let connection = lease.connection().map_err(store_error)?;
-    match insert_with_entries(connection, known, rows).await {
-        Ok(written) => match lease.commit().await {
-            Ok(()) => Ok(written),
-            Err(error) => {
-                lease.rollback().await;
-                Err(store_error(error))
-            }
-        },
-        Err(error) => {
-            lease.rollback().await;
-            match error.as_database_error().is_some_and(|error| error.is_unique_violation()) {
-                // Each by itself, then, to tell which.
-                true => Ok(vec![false; rows.len()]),
-                false => Err(store_error(error)),
-            }
-        }
+    let written = insert_with_entries(connection, known, rows).await.map_err(store_error);
+    match end(lease, written).await {
+        // Each by itself, then, to tell which.
+        Err(error) if error.kind() == ErrorKind::DuplicateKey => Ok(vec![false; rows.len()]),
+        ended => ended,
     }
 }
 
@@ -167,7 +157,7 @@ async fn insert_with_entries(
     rows: &[&NewRow],
 ) -> sqlx::Result<Vec<bool>> {
     let seqs = insert_rows(connection, known, rows).await?;
-    for (is_unique, table) in [(false, "index_entries"), (true, "unique_entries")] {
+    for (is_unique, statements) in [(false, &PLAIN_ENTRIES), (true, &UNIQUE_ENTRIES)] {
         let mut entries = Vec::new();
         for (row, seq) in rows.iter().zip(&seqs) {
             let Some(seq) = seq else { continue };
@@ -175,9 +165,7 @@ async fn insert_with_entries(
             entries.extend(of_kind.map(|entry| (entry, *seq)));
         }
         for entries in entries.chunks(MOST_ROWS) {
-            let values = vec!["(?, ?, ?)"; entries.len()].join(", ");
-            let text = format!("INSERT INTO {table} (index_id, key, seq) VALUES {values}");
-            let mut query = sqlx::query(AssertSqlSafe(text));
+            let mut query = sqlx::query(statements[entries.len() - 1].as_str());
             for (entry, seq) in entries {
                 query = query.bind(entry.index).bind(&entry.key).bind(seq);
             }
@@ -187,16 +175,18 @@ async fn insert_with_entries(
     Ok(seqs.iter().map(Option::is_some).collect())
 }
 
-/// The `seq` of each row that is there now by this.
-async fn insert_rows(
-    connection: &mut SqliteConnection,
-    known: &Known,
-    rows: &[&NewRow],
-) -> sqlx::Result<Vec<Option<i64>>> {
+/// Statements by the number of their rows, from one on.
+type Statements = LazyLock<Vec<String>>;
+
+static ROWS: Statements = LazyLock::new(|| (1..=MOST_ROWS).map(rows_statement).collect());
+static PLAIN_ENTRIES: Statements = LazyLock::new(|| entries_statements("index_entries"));
+static UNIQUE_ENTRIES: Statements = LazyLock::new(|| entries_statements("unique_entries"));
+
+fn rows_statement(count: usize) -> String {
     // After the five parameters that all rows share.
     let value = |n: usize| format!("({n}, ?{}, ?{})", 2 * n + 4, 2 * n + 5);
-    let values: Vec<String> = (1..=rows.len()).map(value).collect();
-    let text = format!(
+    let values: Vec<String> = (1..=count).map(value).collect();
+    format!(
         concat!(
             "INSERT INTO documents (seq, collection, id_key, body)
              SELECT coalesce((SELECT seq FROM documents WHERE seq > ?3 AND seq < ?4 ORDER BY seq DESC LIMIT 1), ?3)
@@ -208,10 +198,26 @@ async fn insert_rows(
              ON CONFLICT (collection, id_key) DO NOTHING RETURNING seq, id_key"
         ),
         values = values.join(", "),
-        count = rows.len()
-    );
+        count = count
+    )
+}
+
+fn entries_statements(table: &str) -> Vec<String> {
+    let of = |count| {
+        let values = vec!["(?, ?, ?)"; count].join(", ");
+        format!("INSERT INTO {table} (index_id, key, seq) VALUES {values}")
+    };
+    (1..=MOST_ROWS).map(of).collect()
+}
+
+/// The `seq` of each row that is there now by this.
+async fn insert_rows(
+    connection: &mut SqliteConnection,
+    known: &Known,
+    rows: &[&NewRow],
+) -> sqlx::Result<Vec<Option<i64>>> {
     let collection = &known.collection;
-    let mut query = sqlx::query(AssertSqlSafe(text))
+    let mut query = sqlx::query(ROWS[rows.len() - 1].as_str())
         .bind(&collection.name)
         .bind(&known.stamp)
         .bind(collection.start())
@@ -266,11 +272,11 @@ mod tests {
         for id in 0..3 * MOST_ROWS {
             let (known, row) = ready("a", id);
             let (written, answer) = oneshot::channel();
-            inner.waiting.0.lock().push_back(Waiter { known, row, written });
+            inner.inserts.0.lock().push_back(Waiter { known, row, written });
             others.push(answer);
         }
         let (known, row) = ready("b", 0);
-        assert!(timeout(PATIENCE, inner.insert_together(PATIENCE, known, row)).await.unwrap().unwrap());
+        assert!(timeout(PATIENCE, inner.insert_in_group(PATIENCE, known, row)).await.unwrap().unwrap());
         for other in others {
             assert!(timeout(PATIENCE, other).await.unwrap().unwrap().unwrap());
         }
