@@ -172,14 +172,9 @@ impl Writer<'_> {
     }
 
     unsafe fn array(&mut self, array: JSValue, depth: usize) -> Result<(), NotPlain> {
-        let mut length = 0;
-        // SAFETY: as for the caller; an array's length is a property of its own.
+        // SAFETY: as for the caller.
         unsafe {
-            if qjs::JS_GetLength(self.context, array, &raw mut length) < 0 {
-                values::drop_exception(self.context);
-                return Err(NotPlain);
-            }
-            let length = u32::try_from(length).map_err(|_| NotPlain)?;
+            let length = length_of(self.context, array)?;
             self.text.push(b'[');
             for index in 0..length {
                 if index > 0 {
@@ -355,6 +350,22 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// The length of an array, which is a property of its own.
+///
+/// # Safety
+/// `context` is alive and `array` is an array of it.
+pub(crate) unsafe fn length_of(context: Context, array: JSValue) -> Result<u32, NotPlain> {
+    let mut length = 0;
+    // SAFETY: by the contract above.
+    unsafe {
+        if qjs::JS_GetLength(context, array, &raw mut length) < 0 {
+            values::drop_exception(context);
+            return Err(NotPlain);
+        }
+    }
+    u32::try_from(length).map_err(|_| NotPlain)
 }
 
 /// A string as `JSON.stringify` writes it.

@@ -6,7 +6,7 @@ use rquickjs::qjs::{self, JSValue};
 use tandem_contract::{HostArgs, Level, Reply};
 
 use crate::bindings::{Arguments, Bindings, call_number, of};
-use crate::json_write::{Mode, NotPlain};
+use crate::json_write::{Mode, NotPlain, length_of};
 use crate::values::{self, Context};
 
 /// Bytes kept for the next line.
@@ -71,15 +71,11 @@ unsafe fn write_line(
     list: JSValue,
     line: &mut Vec<u8>,
 ) -> Result<(), NotPlain> {
-    let mut length = 0;
     // SAFETY: by the caller's contract the context is alive; `list` is an array that `console.js`
     // has just made, and each item is freed once.
     unsafe {
-        if qjs::JS_GetLength(context, list, &raw mut length) < 0 {
-            values::drop_exception(context);
-            return Err(NotPlain);
-        }
-        for index in 0..u32::try_from(length).map_err(|_| NotPlain)? {
+        let length = length_of(context, list)?;
+        for index in 0..length {
             if index > 0 {
                 line.push(b' ');
             }
@@ -203,15 +199,10 @@ unsafe fn write_parts(
     parts: JSValue,
     text: &mut Vec<u8>,
 ) -> Result<(), NotPlain> {
-    let mut length = 0;
     // SAFETY: by the caller's contract the context is alive; `parts` is an array that a script of the
     // host's has just made, and each item is freed once.
     unsafe {
-        if qjs::JS_GetLength(context, parts, &raw mut length) < 0 {
-            values::drop_exception(context);
-            return Err(NotPlain);
-        }
-        for at in (0..u32::try_from(length).map_err(|_| NotPlain)?).step_by(2) {
+        for at in (0..length_of(context, parts)?).step_by(2) {
             let value = qjs::JS_GetPropertyUint32(context, parts, at + 1);
             let written = if qjs::JS_IsUndefined(value) {
                 Ok(())

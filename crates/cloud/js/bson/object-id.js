@@ -17,7 +17,7 @@ let machine;
 let count = 0;
 
 /** The digits of a new id; `seconds` since 1970 where they are not now. */
-function generate(seconds = MathFloor(DateNow() / 1000)) {
+function newDigits(seconds = MathFloor(DateNow() / 1000)) {
   if (machine === undefined) {
     const seed = sync(SEED);
     machine = StringPrototypeSlice(seed, 0, 10);
@@ -41,8 +41,8 @@ class ObjectId {
   }
 
   static #read(input) {
-    if (input === undefined || input === null) return generate();
-    if (typeof input === "number") return generate(input);
+    if (input === undefined || input === null) return newDigits();
+    if (typeof input === "number") return newDigits(input);
     if (typeof input === "string" && RegExpPrototypeExec(HEX, input) !== null) return StringPrototypeToLowerCase(input);
     if (typeof input === "object") {
       if (#hex in input) return input.#hex;
@@ -106,4 +106,4 @@ class ObjectId {
   }
 }
 
-module.exports = { __proto__: null, ObjectId, generate };
+module.exports = { __proto__: null, ObjectId, newDigits };

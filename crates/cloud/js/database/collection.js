@@ -4,7 +4,7 @@ const { ArrayIsArray, ArrayPrototypePush, Promise, ReflectDefineProperty, TypeEr
 const { op } = require("../call.js");
 const { restore, save } = require("../context.js");
 const { kindOf } = require("../kinds.js");
-const { ObjectId, generate } = require("../bson/object-id.js");
+const { ObjectId, newDigits } = require("../bson/object-id.js");
 const { TRUSTED } = require("../bson/tags.js");
 const { Cursor } = require("./cursor.js");
 const { FindCursor } = require("./find-cursor.js");
@@ -77,7 +77,7 @@ class Collection {
         return;
       }
       // The id travels beside the document, which can then be plain, and need not come back.
-      const digits = generate();
+      const digits = newDigits();
       const insertedId = new ObjectId(TRUSTED, digits);
       const inserted = () => resolve({ acknowledged: true, insertedId });
       start(INSERT_ONE, "insertOne", this.#head, ["document", document, "id", digits, "options", options], inserted, reject);

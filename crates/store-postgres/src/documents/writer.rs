@@ -166,7 +166,8 @@ fn add_entries(statement: &mut WriteStatement, index: &Index, entries: &[StoredE
     let table = index.id;
     match entries {
         [] => {}
-        // Documents have several where they have an array: a statement of its own only where that is rare.
+        // Without arrays every document has one key. With them the number varies, and each number would be
+        // a statement of its own.
         [entry] if !index.multikey => {
             let key = statement.bind(entry.key.as_slice());
             statement.step(format!("INSERT INTO i{table} (key, seq) SELECT {key}, seq FROM first"), 1);
