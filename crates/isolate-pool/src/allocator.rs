@@ -1,18 +1,17 @@
-//! The program's allocator: the C library's, with large blocks kept for a moment ([`large_blocks`]) and a
-//! quicker way to blocks of a wider alignment.
+//! The program's allocator: mimalloc, and large blocks kept for a moment ([`large_blocks`]).
+//!
+//! A call of the host allocates on the isolate's thread what a thread of the runtime frees, and the other
+//! way round, and its future is larger than what the C library keeps per thread; that was an eighth of the
+//! processor time of a query.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
+
+use mimalloc::MiMalloc;
 
 use crate::large_blocks::{self, LARGE};
 
 /// What the C library aligns every block to.
 const ALIGNMENT: usize = 2 * size_of::<usize>();
-/// The widest alignment that is made here, which the tasks of the async runtime have: there is one for
-/// every call of the host. The C library would cut such a block out of a larger one and free the rest
-/// each time, past its caches.
-const WIDEST: usize = 128;
-/// Blocks of a wider alignment that are larger than this are the C library's affair.
-const MOST: usize = 4096;
 
 /// The allocator. To be a program's `#[global_allocator]`.
 #[derive(Debug)]
@@ -22,80 +21,32 @@ const fn is_large(layout: Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= ALIGNMENT
 }
 
-const fn is_wide(layout: Layout) -> bool {
-    layout.align() > ALIGNMENT && layout.align() <= WIDEST && layout.size() <= MOST
-}
-
-/// The block of the C library's that one of `layout` lies in.
-const fn around(layout: Layout) -> Layout {
-    // SAFETY: both parts are small, and the alignment is a power of two.
-    unsafe { Layout::from_size_align_unchecked(layout.size() + layout.align(), ALIGNMENT) }
-}
-
-/// A block that begins later in one of the C library's. The byte before it tells how much later.
-unsafe fn alloc_wide(layout: Layout) -> *mut u8 {
-    // SAFETY: the size is not zero. What is skipped is a multiple of the C library's alignment, at least
-    // one and at most `layout.align()`, which are the bytes that were added.
-    unsafe {
-        let block = System.alloc(around(layout));
-        if block.is_null() {
-            return block;
-        }
-        let skipped = layout.align() - block.addr() % layout.align();
-        let wide = block.add(skipped);
-        wide.sub(1).write(skipped as u8);
-        wide
-    }
-}
-
-unsafe fn free_wide(wide: *mut u8, layout: Layout) {
-    // SAFETY: by the caller's contract `alloc_wide` made it, for this layout.
-    unsafe {
-        let skipped = usize::from(wide.sub(1).read());
-        System.dealloc(wide.sub(skipped), around(layout));
-    }
-}
-
-// SAFETY: what is neither large nor wide is the system's own. Large blocks are at least as long as was asked
-// for, aligned as the C library aligns all, and belong to one user at a time; the system's allocator takes
-// such blocks from `malloc` as well, so that its `realloc` may have them. A wide block lies in one that is
-// its user's alone, and its layout tells that it is wide.
+// SAFETY: a layout alone tells whose a block is. Large ones are the C library's, at least as long as was asked
+// for, aligned as it aligns all, and belong to one user at a time; all others are mimalloc's.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by the trait's contract.
-        unsafe {
-            match layout {
-                layout if is_large(layout) => large_blocks::alloc(layout.size()),
-                layout if is_wide(layout) => alloc_wide(layout),
-                layout => System.alloc(layout),
-            }
+        if is_large(layout) {
+            return large_blocks::alloc(layout.size());
         }
+        // SAFETY: by the trait's contract.
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by the trait's contract; a wide block is as long as its layout says.
-        unsafe {
-            match layout {
-                layout if is_large(layout) => large_blocks::alloc_zeroed(layout.size()),
-                layout if is_wide(layout) => {
-                    let block = alloc_wide(layout);
-                    if !block.is_null() {
-                        block.write_bytes(0, layout.size());
-                    }
-                    block
-                }
-                layout => System.alloc_zeroed(layout),
-            }
+        if is_large(layout) {
+            return large_blocks::alloc_zeroed(layout.size());
         }
+        // SAFETY: by the trait's contract.
+        unsafe { MiMalloc.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: by the trait's contract; a block holds what the C library says, at least its layout.
+        // SAFETY: by the trait's contract; a large block holds what the C library says, at least its layout.
         unsafe {
-            match layout {
-                layout if is_large(layout) => large_blocks::free(block, large_blocks::usable_size(block)),
-                layout if is_wide(layout) => free_wide(block, layout),
-                layout => System.dealloc(block, layout),
+            if is_large(layout) {
+                large_blocks::free(block, large_blocks::usable_size(block));
+            } else {
+                MiMalloc.dealloc(block, layout);
             }
         }
     }
@@ -104,23 +55,23 @@ unsafe impl GlobalAlloc for Allocator {
         // SAFETY: by the trait's contract, which makes the new size a valid one for the alignment; what was
         // taken is as long as the part that is copied and no part of the block.
         unsafe {
-            let moves = if layout.align() > ALIGNMENT {
-                let new = Layout::from_size_align_unchecked(size, layout.align());
-                (is_wide(layout) || is_wide(new)).then(|| self.alloc(new))
-            } else if size >= layout.size() {
-                large_blocks::take(size)
-            } else {
-                None
-            };
-            match moves {
-                Some(new) if new.is_null() => new,
-                Some(new) => {
-                    new.copy_from_nonoverlapping(block, layout.size().min(size));
-                    self.dealloc(block, layout);
-                    new
+            let new = Layout::from_size_align_unchecked(size, layout.align());
+            let moved = match (is_large(layout), is_large(new)) {
+                (false, false) => return MiMalloc.realloc(block, layout, size),
+                (true, true) => {
+                    let kept = if size >= layout.size() { large_blocks::take(size) } else { None };
+                    match kept {
+                        Some(kept) => kept,
+                        None => return libc::realloc(block.cast(), size).cast(),
+                    }
                 }
-                None => System.realloc(block, layout, size),
+                _ => self.alloc(new),
+            };
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(block, layout.size().min(size));
+                self.dealloc(block, layout);
             }
+            moved
         }
     }
 }
@@ -172,31 +123,29 @@ mod tests {
             assert!(!give_back(Duration::ZERO));
         }
     }
+
     #[test]
-    fn a_wide_block_is_aligned_and_whole() {
-        let sizes = [1, 64, 100, 1000, MOST - 1, MOST, MOST + 1, 3 * MOST];
-        for align in [32, 64, WIDEST, 4 * WIDEST] {
-            for size in sizes {
+    fn a_block_that_grows_or_shrinks_keeps_what_it_held() {
+        const LONGEST: usize = LARGE + 4096;
+        let sizes = [1, 100, 4000, LARGE - 1, LARGE, LONGEST];
+        for align in [1, ALIGNMENT, 64, 4096] {
+            for (size, other) in sizes.iter().flat_map(|size| sizes.map(|other| (*size, other))) {
                 let layout = Layout::from_size_align(size, align).unwrap();
                 // SAFETY: each block is used within its size and freed once, as the size that it has.
                 unsafe {
-                    let blocks: Vec<_> = (0..20).map(|_| Allocator.alloc(layout)).collect();
-                    for (at, block) in (0..).zip(&blocks) {
-                        assert_eq!(block.addr() % align, 0);
-                        block.write_bytes(at, size);
-                    }
-                    for (at, block) in (0..).zip(blocks) {
-                        // Larger and smaller, over the limit of what is made here both ways.
-                        let other = sizes[usize::from(at) % sizes.len()];
-                        let moved = Allocator.realloc(block, layout, other);
-                        assert_eq!(moved.addr() % align, 0);
-                        let kept = std::slice::from_raw_parts(moved, size.min(other));
-                        assert!(kept.iter().all(|byte| *byte == at));
-                        Allocator.dealloc(moved, Layout::from_size_align(other, align).unwrap());
-                    }
-                    let zeros = Allocator.alloc_zeroed(layout);
-                    assert!(std::slice::from_raw_parts(zeros, size).iter().all(|byte| *byte == 0));
-                    Allocator.dealloc(zeros, layout);
+                    let block = Allocator.alloc(layout);
+                    block.write_bytes(7, size);
+                    let moved = Allocator.realloc(block, layout, other);
+                    assert_eq!(moved.addr() % align, 0);
+                    let kept = std::slice::from_raw_parts(moved, size.min(other));
+                    assert!(kept.iter().all(|byte| *byte == 7), "{size} to {other}, aligned to {align}");
+                    moved.write_bytes(7, other);
+                    let other = Layout::from_size_align(other, align).unwrap();
+                    Allocator.dealloc(moved, other);
+                    let zeros = Allocator.alloc_zeroed(other);
+                    assert_eq!(zeros.addr() % align, 0);
+                    assert!(std::slice::from_raw_parts(zeros, other.size()).iter().all(|byte| *byte == 0));
+                    Allocator.dealloc(zeros, other);
                 }
             }
         }
