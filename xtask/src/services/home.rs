@@ -36,8 +36,14 @@ impl Home {
         process::root().hash(&mut hasher);
         let folder =
             std::env::temp_dir().join(format!("tandem-services-{:016x}", hasher.finish())).join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         Ok(Self { name, folder })
+    }
+
+    /// An empty folder for a server that does not run: what one left behind whose machine was stopped
+    /// belongs to ports that it had.
+    pub(crate) fn renew(&self) -> Result<(), String> {
+        self.destroy()?;
+        std::fs::create_dir_all(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))
     }
 
     /// The folder that `down` removes.
@@ -63,33 +69,44 @@ impl Home {
         self.folder.join("running")
     }
 
-    /// The server, if it runs.
+    /// The server, if it runs and was seen to answer.
     pub(crate) fn running(&self) -> Option<Running> {
+        let pid = self.process()?;
+        let state = std::fs::read_to_string(self.state()).ok()?;
+        let mut lines = state.lines().skip(2);
+        Some(Running { pid, variable: lines.next()?.to_owned(), value: lines.next()?.to_owned() })
+    }
+
+    /// The process that was noted last, if it lives.
+    fn process(&self) -> Option<u32> {
         let state = std::fs::read_to_string(self.state()).ok()?;
         let mut lines = state.lines();
         let pid = lines.next()?.parse().ok()?;
-        let (started, variable, value) = (lines.next()?, lines.next()?.to_owned(), lines.next()?.to_owned());
-        (start_time(pid)? == started).then_some(Running { pid, variable, value })
+        (start_time(pid)? == lines.next()?).then_some(pid)
     }
 
-    /// Notes that the server runs.
+    /// Notes that the server runs and answers.
     pub(crate) fn remember(&self, running: Running) -> Result<Running, String> {
-        let started = start_time(running.pid).ok_or("it ended at once")?;
-        let state = format!("{}\n{started}\n{}\n{}\n", running.pid, running.variable, running.value);
-        std::fs::write(self.state(), state)
-            .map_err(|error| format!("{}: {error}", self.state().display()))?;
+        self.note(running.pid, &format!("{}\n{}\n", running.variable, running.value))?;
         Ok(running)
+    }
+
+    /// Writes down a process and what is known of its server.
+    fn note(&self, pid: u32, server: &str) -> Result<(), String> {
+        let started = start_time(pid).ok_or("it ended at once")?;
+        std::fs::write(self.state(), format!("{pid}\n{started}\n{server}"))
+            .map_err(|error| format!("{}: {error}", self.state().display()))
     }
 
     /// Stops the server and removes its data.
     pub(crate) fn destroy(&self) -> Result<(), String> {
-        if let Some(running) = self.running() {
+        if let Some(pid) = self.process() {
             eprintln!("xtask: stopping {}", self.name);
             let deadline = Instant::now() + STOP;
-            signal("-TERM", running.pid)?;
-            while self.running().is_some() {
+            signal("-TERM", pid)?;
+            while self.process().is_some() {
                 if Instant::now() > deadline {
-                    signal("-KILL", running.pid)?;
+                    signal("-KILL", pid)?;
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -102,7 +119,7 @@ impl Home {
         }
     }
 
-    /// Starts `command` so that it outlives this process.
+    /// Starts `command` so that it outlives this process; it is found again even if it never answers.
     pub(crate) fn spawn(&self, command: &mut Command) -> Result<u32, String> {
         let log = File::create(self.log()).map_err(|error| format!("{}: {error}", self.log().display()))?;
         let errors = log.try_clone().map_err(|error| error.to_string())?;
@@ -114,6 +131,7 @@ impl Home {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
+        self.note(child.id(), "").map_err(|error| format!("{program}: {error}"))?;
         Ok(child.id())
     }
 }

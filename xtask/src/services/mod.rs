@@ -80,7 +80,9 @@ pub(crate) fn up(install: Install) -> Result<Vec<(String, String)>, String> {
             Some(running) => Ok(running),
             None => {
                 eprintln!("xtask: starting {}", service.name);
-                (service.start)(&home, install).and_then(|running| home.remember(running))
+                home.renew()
+                    .and_then(|()| (service.start)(&home, install))
+                    .and_then(|running| home.remember(running))
             }
         };
         match started {

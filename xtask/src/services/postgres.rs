@@ -12,12 +12,9 @@ const PASSWORD: &str = "pgpw";
 pub(crate) fn start(home: &Home, install: Install) -> Result<Running, String> {
     let programs = find_or_install(install)?;
     let port = tandem_test_ports::free()?;
-    let data = home.data();
-    if !data.join("PG_VERSION").is_file() {
-        initialise(home, &programs)?;
-    }
+    initialise(home, &programs)?;
     let mut server = as_its_user(&programs.join("postgres"));
-    server.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+    server.arg("-D").arg(home.data()).args(["-p", &port.to_string()]);
     // Throw-away data: what a crash of the machine would lose does not matter.
     for setting in [
         "listen_addresses=127.0.0.1",
