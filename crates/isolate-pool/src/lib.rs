@@ -42,4 +42,4 @@ pub use driver::Driver;
 pub use handle::InterruptFlag;
 pub use isolate::{COPIED_BYTES, Isolate, IsolateFactory, LOCAL_OPS};
 pub use pool::IsolatePool;
-pub use scheduling::start_in_batches;
+pub use scheduling::{run_in_batches, start_in_batches};

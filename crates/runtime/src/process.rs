@@ -7,10 +7,7 @@ use tandem_isolate_pool::large_blocks;
 /// Prepares the process. To be called first of all.
 pub(crate) fn prepare() {
     #[cfg(target_os = "linux")]
-    {
-        keep_pages_small();
-        take_short_turns();
-    }
+    keep_pages_small();
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     keep_little_that_is_free();
 }
@@ -20,32 +17,6 @@ pub(crate) fn prepare() {
 fn keep_pages_small() {
     // Systems without huge pages refuse this and need it not.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-}
-
-/// Makes the turns short that threads take at a processor, which Linux lets a thread choose from 6.12
-/// on. With the usual ones of some milliseconds, threads that serve HTTP and those of isolates would
-/// each do their part for all requests at hand before the other begins, and timers that were set
-/// together would stay together (`async` of `bench/`: 83% of the rate that is possible with 64 in
-/// flight, 91% so).
-#[cfg(target_os = "linux")]
-fn take_short_turns() {
-    /// The shortest that Linux accepts, in nanoseconds.
-    const TURN: u64 = 100_000;
-    const SIZE: u32 = size_of::<libc::sched_attr>() as u32;
-    #[expect(unsafe_code, reason = "no crate here wraps the calls")]
-    // SAFETY: the calls read and write one structure, which is plain data and whose size they are told.
-    // Zero means the calling thread.
-    unsafe {
-        let mut attributes: libc::sched_attr = std::mem::zeroed();
-        if libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) != 0 {
-            return;
-        }
-        // Under a policy for real time the same field means something else.
-        if [libc::SCHED_OTHER, libc::SCHED_BATCH].map(i32::cast_unsigned).contains(&attributes.sched_policy) {
-            attributes.sched_runtime = TURN;
-            libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0);
-        }
-    }
 }
 
 /// Large blocks are kept for a moment by the program's own allocator ([`large_blocks`]). Left alone,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tandem_contract::{Entropy, OpenContext, SystemClock, SystemEntropy};
+use tandem_isolate_pool::run_in_batches;
 use tokio::net::TcpListener;
 
 use super::args::SettingsArgs;
@@ -55,6 +56,7 @@ pub(super) fn block_on(main: impl Future<Output = Result<(), Failure>>) -> Resul
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(run_in_batches)
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("the server's threads cannot start: {error}")))?;
     let ended = runtime.block_on(main);
