@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::{TryStreamExt as _, stream};
 use tandem_tests::backend::{Backends, Place};
 use tandem_tests::case::{Expected, PublishOptions, Step};
@@ -185,7 +187,7 @@ async fn memory_of_functions_that_took_all_of_theirs_goes_back_to_the_system() {
         for _ in 0..ROUNDS {
             let names: Vec<String> = (0..AT_ONCE).map(|n| format!("takes-{n}")).collect();
             let calls = names.iter().map(|name| invoke(&client, name));
-            for answer in futures_util::future::join_all(calls).await {
+            for answer in join_all(calls).await {
                 assert_eq!(answer.expect("there is an answer").status, 500);
             }
         }
@@ -200,5 +202,41 @@ async fn memory_of_functions_that_took_all_of_theirs_goes_back_to_the_system() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         println!("{combination}: {} MiB held, {} before", held() >> 10, before >> 10);
+    }
+}
+
+/// No single call is long, and each client waits for its answer before it asks again: what shows that
+/// one isolate is not enough is only that it never rests.
+#[tokio::test]
+async fn a_function_that_computes_all_the_time_gets_another_isolate() {
+    const SOURCE: &str = "
+        const isolate = Math.random()
+        export default () => {
+            const end = Date.now() + 5
+            while (Date.now() < end) {}
+            return isolate
+        }";
+    /// Of one client. In one isolate all of them take eight times a second and a half.
+    const CALLS: usize = 300;
+    for server in servers() {
+        let client = Client::new(server.url());
+        publish(&client, "computes", SOURCE).await.expect("it is published");
+        let isolates = Arc::new(Mutex::new(BTreeSet::new()));
+        let calls = (0..8).map(|_| {
+            let (client, isolates) = (client.clone(), Arc::clone(&isolates));
+            async move {
+                for _ in 0..CALLS {
+                    let answer = invoke(&client, "computes").await.expect("there is an answer");
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    let mut isolates = isolates.lock().expect("no task panics");
+                    isolates.insert(answer.text());
+                    if isolates.len() > 1 {
+                        return;
+                    }
+                }
+            }
+        });
+        join_all(calls).await;
+        assert!(isolates.lock().expect("no task panics").len() > 1, "one isolate did all the work");
     }
 }

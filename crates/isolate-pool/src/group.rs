@@ -27,14 +27,14 @@ pub(crate) struct Group {
 
 impl Group {
     /// Reserves a place in the isolate with the fewest invocations. `None` when all are full, or
-    /// when the best has been `busy` with one event and fewer than `most` isolates exist.
-    pub(crate) fn enter(&self, concurrency: u32, most: usize, busy: Duration) -> Option<Arc<Handle>> {
+    /// when the best is `behind` with its work and fewer than `most` isolates exist.
+    pub(crate) fn enter(&self, concurrency: u32, most: usize, behind: Duration) -> Option<Arc<Handle>> {
         let handles = self.handles.load();
         let (load, best) = handles
             .iter()
             .filter_map(|handle| handle.load().map(|load| (load, handle)))
             .min_by_key(|(load, _)| *load)?;
-        if load > 0 && handles.len() < most && best.busy().is_some_and(|(time, _)| time > busy) {
+        if load > 0 && handles.len() < most && best.is_behind(behind) {
             return None;
         }
         best.enter(concurrency).then(|| Arc::clone(best))

@@ -82,6 +82,9 @@ pub(crate) struct Handle {
     busy_since: AtomicU64,
     /// Processor time of the thread, in nanoseconds, when it began its current event.
     busy_processor_time: AtomicU64,
+    /// Processor time of the thread, in nanoseconds, since it last had nothing to do; settled now and
+    /// then.
+    without_rest: AtomicU64,
     pub(crate) thread: OnceLock<rustix::thread::Pid>,
     pub(crate) table: Mutex<FxHashMap<u32, Arc<InFlight>>>,
     /// When the watchdog first asked the running code to end, and for which slot.
@@ -102,6 +105,7 @@ impl Handle {
             last_used: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
             busy_processor_time: AtomicU64::new(0),
+            without_rest: AtomicU64::new(0),
             thread: OnceLock::new(),
             table: Mutex::default(),
             interrupted: Mutex::new(None),
@@ -205,6 +209,20 @@ impl Handle {
             let busy_for = self.since_epoch(Instant::now()).saturating_sub(since);
             (Duration::from_nanos(busy_for), Duration::from_nanos(used))
         })
+    }
+
+    /// Notes how much processor time the thread has used since it last had nothing to do.
+    pub(crate) fn set_without_rest(&self, used: Duration) {
+        let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        self.without_rest.store(used, Ordering::Relaxed);
+    }
+
+    /// Whether what arrives waits for longer than `limit`: the thread has computed for so long
+    /// without a rest, or has been at one event for so long. The first is processor time, since a
+    /// thread that others keep from a processor would gain nothing by company.
+    pub(crate) fn is_behind(&self, limit: Duration) -> bool {
+        u128::from(self.without_rest.load(Ordering::Relaxed)) > limit.as_nanos()
+            || self.busy().is_some_and(|(time, _)| time > limit)
     }
 
     /// The invocation that the running code belongs to.

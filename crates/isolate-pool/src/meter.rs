@@ -20,12 +20,15 @@ pub(crate) struct Meter {
     read: Duration,
     /// Time on the clock of the events since.
     elapsed: Duration,
+    /// What the thread had used when it last had nothing to do.
+    rested: Duration,
     shares: Vec<(Arc<InFlight>, Duration)>,
 }
 
 impl Meter {
     pub(crate) fn start() -> Self {
-        Self { read: processor_time::of_this_thread(), elapsed: Duration::ZERO, shares: Vec::new() }
+        let read = processor_time::of_this_thread();
+        Self { read, elapsed: Duration::ZERO, rested: read, shares: Vec::new() }
     }
 
     /// Leaves out what the thread has used since the last event was settled.
@@ -36,6 +39,16 @@ impl Meter {
     /// Processor time that the thread has used, to within [`LONGEST`].
     pub(crate) fn estimate(&self) -> Duration {
         self.read + self.elapsed
+    }
+
+    /// Notes that the thread has nothing to do. To be called when everything is settled.
+    pub(crate) const fn rest(&mut self) {
+        self.rested = self.read;
+    }
+
+    /// Processor time that the thread has used since it last had nothing to do, to within [`LONGEST`].
+    pub(crate) const fn without_rest(&self) -> Duration {
+        self.read.saturating_sub(self.rested)
     }
 
     /// Adds an event that took `elapsed` on the clock. `true` when it is time to settle.

@@ -11,9 +11,10 @@ use crate::isolate::IsolateFactory;
 use crate::pool::{Shared, State};
 use crate::queue::Reservation;
 
-/// A function gets another isolate when its least busy one has been at one event for so long: much
-/// longer than a thread waits for a processor on a busy machine, since module state is not shared.
-const BUSY: Duration = Duration::from_millis(20);
+/// A function gets another isolate when its least busy one has computed for so long without a rest, or
+/// has been at one event for so long: much longer than a thread waits for a processor on a busy
+/// machine, since module state is not shared.
+const BEHIND: Duration = Duration::from_millis(20);
 
 impl<F: IsolateFactory> Shared<F> {
     /// Finds or makes an isolate for `program` with a place reserved in it.
@@ -28,7 +29,7 @@ impl<F: IsolateFactory> Shared<F> {
         let nested = invocation.input.depth > 0;
         let key = GroupKey::of(program);
         if let Some(group) = self.groups.get(&key)
-            && let Some(handle) = group.enter(self.concurrency, self.limits.isolates_per_function, BUSY)
+            && let Some(handle) = group.enter(self.concurrency, self.limits.isolates_per_function, BEHIND)
         {
             Counters::add(&self.counters.hits);
             return Ok(handle);
@@ -62,14 +63,14 @@ impl<F: IsolateFactory> Shared<F> {
         let own = group.len();
         if nested || own < self.limits.isolates_per_function {
             // Another may have made one while this waited for the lock.
-            if let Some(handle) = group.enter(self.concurrency, self.limits.isolates_per_function, BUSY) {
+            if let Some(handle) = group.enter(self.concurrency, self.limits.isolates_per_function, BEHIND) {
                 return Ok(Some(handle));
             }
             if state.resident.len() < self.limits.isolates || self.evict(state) || nested {
                 return self.make(state, program, &group).map(Some);
             }
         }
-        Ok(group.enter(self.concurrency, 0, BUSY))
+        Ok(group.enter(self.concurrency, 0, BEHIND))
     }
 
     /// Gives places that became free to those who wait.

@@ -80,6 +80,8 @@ impl<I: Isolate> Loop<'_, I> {
         while !self.handle.is_finished() {
             if !self.handle.mailbox.take(&mut events) {
                 self.settle();
+                self.meter.rest();
+                self.handle.set_without_rest(Duration::ZERO);
                 let rest = (!rested).then(|| now + REST_AFTER);
                 let until = self.driver.next_timer().into_iter().chain(rest).min();
                 self.handle.mailbox.wait(&mut events, until);
@@ -152,6 +154,7 @@ impl<I: Isolate> Loop<'_, I> {
                 self.handle.mailbox.push(Event::Stop(in_flight.slot));
             }
         }
+        self.handle.set_without_rest(self.meter.without_rest());
     }
 
     fn dispatch(&mut self, event: Event) {
