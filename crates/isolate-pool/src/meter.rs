@@ -31,9 +31,10 @@ impl Meter {
         Self { read, elapsed: Duration::ZERO, rested: read, shares: Vec::new() }
     }
 
-    /// Leaves out what the thread has used since the last event was settled.
+    /// Leaves out what the thread has used since the last event was settled: it had nothing to do.
     pub(crate) fn leave_out(&mut self) {
         self.read = processor_time::of_this_thread();
+        self.rest();
     }
 
     /// Processor time that the thread has used, to within [`LONGEST`].
